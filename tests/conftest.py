@@ -1,0 +1,37 @@
+"""What every test stands on: a strict recorder, a store of its own, one real browser."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import browser as chromium
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+# Set before anything of ours is imported, and inherited by every child process: no test sees the user's recordings.
+_HOME = tempfile.TemporaryDirectory(prefix="peaky-peek-tests-")
+os.environ |= {
+    "PEAKY_PEEK_STRICT": "1",
+    "PEAKY_PEEK_DB": str(Path(_HOME.name) / "default.db"),
+    "XDG_DATA_HOME": str(Path(_HOME.name) / "share"),
+    "IPYTHONDIR": str(Path(_HOME.name) / "ipython"),
+}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for the whole run; every test opens its own page in it."""
+    from playwright.sync_api import sync_playwright
+
+    path = chromium.find() or pytest.fail("no Chromium: run `python -m tests.browser`")
+    with sync_playwright() as playwright:
+        instance = playwright.chromium.launch(executable_path=path, args=list(chromium.FLAGS))
+        yield instance
+        instance.close()
