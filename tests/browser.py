@@ -35,8 +35,9 @@ def find() -> str | None:
 
 def install() -> None:
     """Try Playwright's own download, then the system's packages."""
-    ways = [[sys.executable, "-m", "playwright", "install", "chromium"]]
-    if shutil.which("apt-get") and os.geteuid() == 0:
+    may_apt = bool(shutil.which("apt-get")) and os.geteuid() == 0
+    ways = [[sys.executable, "-m", "playwright", "install", *(["--with-deps"] if may_apt else []), "chromium"]]
+    if may_apt:
         ways += [["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", "chromium"]]
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     for way in ways:

@@ -25,6 +25,15 @@ os.environ |= {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what needs a browser, and run it last: Playwright keeps an event loop running in the main thread."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        for name in {"browser", "lab"}.intersection(fixtures):
+            item.add_marker(name)
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """One Chromium for the whole run; every test opens its own page in it."""
