@@ -1,0 +1,42 @@
+"""What can go wrong, named by the fact. Catch `PeekError` to catch all of it."""
+
+from __future__ import annotations
+
+
+class PeekError(Exception):
+    """One sentence that says what happened and what to do next.
+
+    In a notebook it is shown as that sentence, without a stack.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        """IPython asks exceptions for their own rendering: the sentence is all a reader needs."""
+        return [f"{type(self).__name__}: {self}"]
+
+
+class SessionNotFound(PeekError, LookupError):
+    """No recorded session answers to the reference."""
+
+
+class EventNotFound(PeekError, LookupError):
+    """No recorded event has the id."""
+
+
+class QueryError(PeekError, ValueError):
+    """The query cannot be read; the message points at the word."""
+
+
+class LoadError(PeekError, ValueError):
+    """A file to load is not what it should be; the message names file, line and what was expected."""
+
+
+class StoreLocked(PeekError):
+    """Another process holds the store's write lock for too long. What was recorded meanwhile is safe in the journal."""
+
+
+class StoreUnreadable(PeekError):
+    """The file is not a Peaky Peek store, or one of a newer version. It was left untouched."""
+
+
+class StoreReadOnly(PeekError):
+    """The store's folder cannot be written."""

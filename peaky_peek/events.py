@@ -1,0 +1,387 @@
+"""The vocabulary: 17 types of events, their typed fields, and what counts as failed or suspect.
+
+This is the one definition of each for recorder, frames, analysis and widgets.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Generator
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any, ClassVar
+
+
+class EventType(StrEnum):
+    """The observable things. Their order here is part of the widgets' wire contract."""
+
+    AGENT_START = "agent_start"
+    AGENT_END = "agent_end"
+    LLM_REQUEST = "llm_request"
+    LLM_RESPONSE = "llm_response"
+    TOOL_CALL = "tool_call"
+    TOOL_RESULT = "tool_result"
+    DECISION = "decision"
+    ERROR = "error"
+    CHECKPOINT = "checkpoint"
+    SAFETY_CHECK = "safety_check"
+    REFUSAL = "refusal"
+    POLICY_VIOLATION = "policy_violation"
+    PROMPT_POLICY = "prompt_policy"
+    AGENT_TURN = "agent_turn"
+    BEHAVIOR_ALERT = "behavior_alert"
+    REPAIR_ATTEMPT = "repair_attempt"
+    DRIFT = "drift"
+
+
+STATUSES = ("ok", "error", "cancelled")
+SEVERITIES = ("low", "medium", "high", "critical")
+SESSION_STATUSES = ("running", "completed", "failed", "interrupted")
+CLOSES = {
+    EventType.AGENT_END: EventType.AGENT_START,
+    EventType.LLM_RESPONSE: EventType.LLM_REQUEST,
+    EventType.TOOL_RESULT: EventType.TOOL_CALL,
+}
+"""Which type closes which: the pair is shown as one step."""
+
+FAMILY_COLORS = {
+    "session": {"light": "#57606a", "dark": "#9aa4af"},
+    "llm": {"light": "#2563c9", "dark": "#6ea8fe"},
+    "tool": {"light": "#0f7b6c", "dark": "#4fc3ae"},
+    "decision": {"light": "#8250c8", "dark": "#b794f6"},
+    "checkpoint": {"light": "#8a6100", "dark": "#d9a93f"},
+    "risk": {"light": "#c4262e", "dark": "#ff7b72"},
+}
+"""One colour per family, readable (AA) on the light and on the dark background of a notebook."""
+
+_FAMILIES = {
+    "session": ("agent_start", "agent_end", "agent_turn"),
+    "llm": ("llm_request", "llm_response", "prompt_policy"),
+    "tool": ("tool_call", "tool_result"),
+    "decision": ("decision", "safety_check", "behavior_alert", "repair_attempt"),
+    "checkpoint": ("checkpoint", "drift"),
+    "risk": ("error", "refusal", "policy_violation"),
+}
+FAMILIES: dict[str, str] = {kind: family for family, kinds in _FAMILIES.items() for kind in kinds}
+"""Event type to family; an event that failed belongs to `risk` whatever its type."""
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Event:
+    """One observable thing: the fields that every type has.
+
+    Wherever an id is expected, an event may be given; `await event` returns it, so every `record_*` may be awaited.
+    """
+
+    event_type: ClassVar[EventType]
+    typed_fields: ClassVar[tuple[str, ...]] = ()
+
+    id: str
+    session_id: str
+    position: int
+    """Orders events; see `peaky_peek.ids`."""
+    parent_id: str | None = None
+    """The event inside which this one happened."""
+    name: str
+    agent: str | None = None
+    time_us: int | None = None
+    """Microseconds since the epoch, UTC; None when unknown."""
+    data: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+    importance: float | None = None
+    """0 to 1; given by the recorder unless the caller gives it."""
+    upstream_event_ids: list[str] = field(default_factory=list)
+    """Events that caused or informed this one."""
+    duration_ms: float | None = None
+    status: str | None = None
+
+    @property
+    def timestamp(self) -> dt.datetime | None:
+        """When it happened, as an aware UTC datetime; None when unknown."""
+        return None if self.time_us is None else _EPOCH + dt.timedelta(microseconds=self.time_us)
+
+    @property
+    def failed(self) -> bool:
+        """Whether this is a failure."""
+        return False
+
+    @property
+    def suspect(self) -> str | None:
+        """What smells about a completed event, as far as the event alone shows it; None when nothing does."""
+        return None
+
+    @property
+    def family(self) -> str:
+        """The family that colour and icon follow."""
+        return "risk" if self.failed else FAMILIES[self.event_type]
+
+    def typed(self) -> dict[str, Any]:
+        """Return the fields of the type that are known."""
+        known = {}
+        for name in self.typed_fields:
+            value = getattr(self, name)
+            if value is not None:
+                known[name] = value
+        return known
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return every field by name, the type included."""
+        base = {name: getattr(self, name) for name in BASE_FIELDS}
+        return {"event_type": self.event_type.value, **base, **{name: getattr(self, name) for name in self.typed_fields}}
+
+    def __str__(self) -> str:
+        return self.id
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}{', failed' if self.failed else ''})"
+
+    def __await__(self) -> Generator[None, None, Event]:
+        return self
+        yield  # what makes this a generator, as an awaitable must be
+
+
+@dataclass(slots=True, eq=False, kw_only=True, repr=False)
+class AgentStart(Event):
+    """An agent (a session's root, or a span in it) begins."""
+
+    event_type = EventType.AGENT_START
+    input: Any = None
+    code: str | None = None
+
+
+@dataclass(slots=True, eq=False, kw_only=True, repr=False)
+class AgentEnd(Event):
+    """The agent that its parent started is done."""
+
+    event_type = EventType.AGENT_END
+    output: Any = None
+
+
+@dataclass(slots=True, eq=False, kw_only=True, repr=False)
+class LLMRequest(Event):
+    """A model is asked."""
+
+    event_type = EventType.LLM_REQUEST
+    provider: str | None = None
+    model: str | None = None
+    messages: list[Any] | None = None
+    tools: list[Any] | None = None
+    settings: dict[str, Any] | None = None
+    stream: bool | None = None
+
+
+@dataclass(slots=True, eq=False, kw_only=True, repr=False)
+class LLMResponse(Event):
+    """The model answers. `usage` counts tokens: input, output, cache_read, cache_write, reasoning."""
+
+    event_type = EventType.LLM_RESPONSE
+    model: str | None = None
+    content: Any = None
+    thinking: str | None = None
+    tool_calls: list[Any] | None = None
+    finish_reason: str | None = None
+    usage: dict[str, int | None] | None = None
+    cost_usd: float | None = None
+    time_to_first_token_ms: float | None = None
+    complete: bool | None = None
+
+    @property
+    def suspect(self) -> str | None:
+        if self.finish_reason in ("length", "max_tokens"):
+            return "cut off at the token limit"
+        if self.complete is not False and self.status != "error" and not self.content and not self.tool_calls:
+            return "empty answer"
+        return None
+
+
+@dataclass(slots=True, eq=False, kw_only=True, repr=False)
+class ToolCall(Event):
+    """A tool is called."""
+
+    event_type = EventType.TOOL_CALL
+    tool_name: str | None = None
+    arguments: Any = None
+    call_id: str | None = None
+
+
+@dataclass(slots=True, eq=False, kw_only=True, repr=False)
+class ToolResult(Event):
+    """The tool returns, or fails with `error`."""
+
+    event_type = EventType.TOOL_RESULT
+    tool_name: str | None = None
+    result: Any = None
+    error: str | None = None
+    call_id: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        return self.error is not None
+
+    @property
+    def suspect(self) -> str | None:
+        if self.error is not None:
+            return None
+        result = self.result
+        if result is None or (isinstance(result, (str, list, dict, tuple, set)) and not result):
+            return "empty result"
+        if isinstance(result, dict) and (result.get("error") or result.get("errors")):
+            return "error in an ok result"
+        if isinstance(result, str) and result[:20].lstrip().lower().startswith(_ERROR_WORDS):
+            return "error in an ok result"
+        return None
+
+
+@dataclass(slots=True, eq=False, kw_only=True, repr=False)
+class Decision(Event):
+    """The agent chooses what to do next."""
+
+    event_type = EventType.DECISION
+    reasoning: str | None = None
+    confidence: float | None = None
+    chosen_action: Any = None
+    alternatives: list[Any] | None = None
+    evidence: list[Any] | None = None
+    evidence_event_ids: list[str] | None = None
+
+
+@dataclass(slots=True, eq=False, kw_only=True, repr=False)
+class Error(Event):
+    """An exception, or a failure that a provider reports."""
+
+    event_type = EventType.ERROR
+    error_type: str | None = None
+    error_message: str | None = None
+    stack_trace: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        return True
+
+
+@dataclass(slots=True, eq=False, kw_only=True, repr=False)
+class Checkpoint(Event):
+    """Agent state that can be restored."""
+
+    event_type = EventType.CHECKPOINT
+    label: str | None = None
+    state: Any = None
+    memory: Any = None
+
+
+@dataclass(slots=True, eq=False, kw_only=True, repr=False)
+class SafetyCheck(Event):
+    """A policy looks at an action. `outcome`: pass, fail, warn, block."""
+
+    event_type = EventType.SAFETY_CHECK
+    policy_name: str | None = None
+    outcome: str | None = None
+    risk_level: str | None = None
+    rationale: str | None = None
+    blocked_action: str | None = None
+    evidence: list[Any] | None = None
+
+    @property
+    def failed(self) -> bool:
+        return self.outcome in ("fail", "block")
+
+
+@dataclass(slots=True, eq=False, kw_only=True, repr=False)
+class Refusal(Event):
+    """The agent or its model declines."""
+
+    event_type = EventType.REFUSAL
+    reason: str | None = None
+    policy_name: str | None = None
+    risk_level: str | None = None
+    blocked_action: str | None = None
+    safe_alternative: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        return True
+
+
+@dataclass(slots=True, eq=False, kw_only=True, repr=False)
+class PolicyViolation(Event):
+    """A policy was broken."""
+
+    event_type = EventType.POLICY_VIOLATION
+    policy_name: str | None = None
+    severity: str | None = None
+    violation_type: str | None = None
+    details: Any = None
+
+    @property
+    def failed(self) -> bool:
+        return True
+
+
+@dataclass(slots=True, eq=False, kw_only=True, repr=False)
+class PromptPolicy(Event):
+    """The template and parameters that steer the agent from here on."""
+
+    event_type = EventType.PROMPT_POLICY
+    template_id: str | None = None
+    policy_parameters: dict[str, Any] | None = None
+    speaker: str | None = None
+    state_summary: str | None = None
+    goal: str | None = None
+
+
+@dataclass(slots=True, eq=False, kw_only=True, repr=False)
+class AgentTurn(Event):
+    """A turn of a conversation."""
+
+    event_type = EventType.AGENT_TURN
+    agent_id: str | None = None
+    speaker: str | None = None
+    turn_index: int | None = None
+    goal: str | None = None
+    content: Any = None
+
+
+@dataclass(slots=True, eq=False, kw_only=True, repr=False)
+class BehaviorAlert(Event):
+    """The run behaves oddly: a loop, a budget crossed."""
+
+    event_type = EventType.BEHAVIOR_ALERT
+    alert_type: str | None = None
+    severity: str | None = None
+    signal: str | None = None
+    related_event_ids: list[str] | None = None
+
+    @property
+    def failed(self) -> bool:
+        return self.severity in ("high", "critical")
+
+
+@dataclass(slots=True, eq=False, kw_only=True, repr=False)
+class RepairAttempt(Event):
+    """The agent tries to mend something."""
+
+    event_type = EventType.REPAIR_ATTEMPT
+    attempted_fix: str | None = None
+    validation_result: str | None = None
+    repair_outcome: str | None = None
+    repair_sequence_id: str | None = None
+    repair_diff: str | None = None
+
+
+@dataclass(slots=True, eq=False, kw_only=True, repr=False)
+class Drift(Event):
+    """A restored run left the path of the original."""
+
+    event_type = EventType.DRIFT
+    description: str | None = None
+    original_value: Any = None
+    restored_value: Any = None
+    severity: str | None = None
+
+
+_ERROR_WORDS = ("error", "exception", "traceback (most", '{"error"')
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+BASE_FIELDS: tuple[str, ...] = tuple(f.name for f in fields(Event))
+EVENT_CLASSES: dict[EventType, type[Event]] = {cls.event_type: cls for cls in Event.__subclasses__()}
+for _cls in EVENT_CLASSES.values():
+    _cls.typed_fields = tuple(f.name for f in fields(_cls) if f.name not in BASE_FIELDS)
