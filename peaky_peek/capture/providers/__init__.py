@@ -1,0 +1,39 @@
+"""Model providers: which requests are model calls, and what their bytes say.
+
+Only recognising happens on the caller's path. Reading happens when the journal is ingested, by the modules named here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Endpoint(NamedTuple):
+    """A kind of model call: how its path ends, what its JSON body must contain, and the module that reads it."""
+
+    path: str
+    marker: bytes
+    module: str
+
+
+ENDPOINTS = (Endpoint("/chat/completions", b'"messages"', "openai_chat"),)
+"""A path is told by its end, whatever the host: people have proxies, gateways and servers of their own."""
+
+PATHS = tuple(endpoint.path for endpoint in ENDPOINTS)
+
+
+def recognises(path: str, body: bytes) -> bool:
+    """Tell whether a POST is a model call that we can read.
+
+    >>> recognises("/openai/deployments/ours/chat/completions", b'{"messages": []}')
+    True
+    """
+    return path.endswith(PATHS) and any(
+        path.endswith(endpoint.path) and body.startswith(b"{") and endpoint.marker in body for endpoint in ENDPOINTS
+    )
+
+
+def module_for(url: str) -> str | None:
+    """Return the dotted name of the module that reads a recorded exchange, a `fields.Provider`."""
+    path = url.partition("?")[0]
+    return next((f"{__name__}.{endpoint.module}" for endpoint in ENDPOINTS if path.endswith(endpoint.path)), None)

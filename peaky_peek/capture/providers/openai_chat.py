@@ -1,0 +1,235 @@
+"""OpenAI's chat completions, which many other providers speak too."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import Any
+
+from peaky_peek.capture.providers import sse
+from peaky_peek.capture.providers.fields import Answer, Failure, Prompt, ToolReturn, arguments, loads
+
+_ASKED = {"model", "messages", "tools", "functions", "stream"}
+_TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
+_HOST = re.compile(
+    r"https?://(?:[^/?#]*\.)?(azure|deepseek|openrouter|groq|mistral|x|together|fireworks|cerebras)\.[a-z]+[:/]"
+)
+_DEPLOYMENT = re.compile(r"/deployments/([^/?]+)/")
+
+
+def prompt(url: str, body: dict[str, Any]) -> Prompt | None:
+    """Return what a request asks, or None when it is no chat completion after all."""
+    messages = body.get("messages")
+    if not isinstance(messages, list):
+        return None
+    deployment = _DEPLOYMENT.search(url)
+    model = body.get("model") or (deployment and deployment[1])
+    tools = body.get("tools") or [{"type": "function", "function": each} for each in _list(body.get("functions"))]
+    return Prompt(
+        provider=provider(url),
+        model=_text(model),
+        messages=messages,
+        tools=_list(tools) or None,
+        settings={name: value for name, value in body.items() if name not in _ASKED},
+        stream=body.get("stream") is True,
+    )
+
+
+def provider(url: str) -> str:
+    """Return the name of the provider behind a URL; a host we do not know speaks OpenAI's language.
+
+    >>> provider("https://api.deepseek.com/chat/completions"), provider("http://127.0.0.1:8000/v1/chat/completions")
+    ('deepseek', 'openai')
+    """
+    host = _HOST.match(url)
+    return host[1] if host else "openai"
+
+
+def answer(status: int, body: bytes, *, stream: bool) -> Answer:
+    """Return what a response says; a stream is put together as the SDK's own accumulator does it."""
+    if stream and status < 400:
+        return _streamed(body)
+    return _whole(loads(body), status, body)
+
+
+def calls(messages: list[Any]) -> dict[str, dict[str, Any]]:
+    """Return the tool calls that a history shows, by call id."""
+    shown = [call for message in messages if isinstance(message, dict) for call in _calls(message)]
+    return {call["id"]: call for call in shown if call["id"]}
+
+
+def returns(messages: list[Any]) -> list[ToolReturn]:
+    """Return the tool results among messages."""
+    tools = [message for message in messages if isinstance(message, dict) and message.get("role") == "tool"]
+    return [
+        ToolReturn(message["tool_call_id"], message.get("content"))
+        for message in tools
+        if isinstance(message.get("tool_call_id"), str)
+    ]
+
+
+def tool_names(tools: list[Any]) -> list[str]:
+    """Return the names of the tools offered.
+
+    >>> tool_names([{"type": "function", "function": {"name": "search"}}, {"type": "custom", "custom": {"name": "sh"}}])
+    ['search', 'sh']
+    """
+    names = [_dict(tool.get(str(tool.get("type")))).get("name") for tool in tools if isinstance(tool, dict)]
+    return [name for name in names if isinstance(name, str)]
+
+
+def _whole(body: Any, status: int, raw: bytes) -> Answer:
+    """Read a body that came in one piece."""
+    body = _dict(body)
+    choices = sorted((c for c in _list(body.get("choices")) if isinstance(c, dict)), key=lambda c: c.get("index") or 0)
+    if not choices:
+        return Answer(complete=False, failure=_failure(body.get("error"), status, raw), data=_extra(body, []))
+    message = _dict(choices[0].get("message"))
+    finish_reason = _text(choices[0].get("finish_reason"))
+    refusal = _text(message.get("refusal"))
+    if finish_reason == "content_filter" and not refusal:
+        refusal = "the provider's content filter stopped the answer"
+    return Answer(
+        model=_text(body.get("model")),
+        content=message.get("content"),
+        thinking=_text(message.get("reasoning_content")) or _text(message.get("reasoning")),
+        tool_calls=_calls(message),
+        finish_reason=finish_reason,
+        usage=_usage(body.get("usage")),
+        refusal=refusal,
+        data=_extra(body, choices),
+    )
+
+
+def _failure(error: Any, status: int, raw: bytes) -> Failure:
+    """Name what went wrong by the provider's own code, which says more than its type or the HTTP status."""
+    if isinstance(error, str):
+        return Failure(f"HTTP {status}", error)
+    error = _dict(error)
+    code = error.get("code")
+    name = _text(code) or _text(error.get("type")) or f"HTTP {code if isinstance(code, int) else status}"
+    return Failure(name, _text(error.get("message")) or raw.decode("utf-8", "replace"))
+
+
+def _extra(body: dict[str, Any], choices: list[dict[str, Any]]) -> dict[str, Any]:
+    """Keep what has no field of its own: the provider's id of the answer, its error as given, further choices."""
+    extra = {"response_id": body.get("id"), "error": body.get("error"), "choices": choices[1:]}
+    return {name: value for name, value in extra.items() if value}
+
+
+def _calls(message: dict[str, Any]) -> list[dict[str, Any]]:
+    found = []
+    for call in _list(message.get("tool_calls")):
+        if isinstance(call, dict):
+            asked = _dict(call.get("function")) or _dict(call.get("custom"))
+            given = asked.get("arguments") if "arguments" in asked else asked.get("input")
+            found.append({"id": _text(call.get("id")), "name": _text(asked.get("name")), "arguments": arguments(given)})
+    if legacy := _dict(message.get("function_call")):
+        found.append({"id": None, "name": legacy.get("name"), "arguments": arguments(legacy.get("arguments"))})
+    return found
+
+
+def _usage(usage: Any) -> dict[str, int | None] | None:
+    if not isinstance(usage, dict):
+        return None
+    read = _dict(usage.get("prompt_tokens_details"))
+    written = _dict(usage.get("completion_tokens_details"))
+    return {
+        "input": usage.get("prompt_tokens"),
+        "output": usage.get("completion_tokens"),
+        "cache_read": read.get("cached_tokens", usage.get("prompt_cache_hit_tokens")),
+        "cache_write": read.get("cache_write_tokens"),
+        "reasoning": written.get("reasoning_tokens"),
+    }
+
+
+class _Choice:
+    """One choice of a stream, put together from its deltas."""
+
+    def __init__(self) -> None:
+        self.texts: defaultdict[str, list[str]] = defaultdict(list)
+        self.calls: dict[int, dict[str, Any]] = {}
+        self.function: dict[str, Any] = {}
+        self.finish_reason: str | None = None
+
+    def add(self, choice: dict[str, Any]) -> bool:
+        """Add one delta; return whether it brought a token."""
+        delta = _dict(choice.get("delta"))
+        self.finish_reason = choice.get("finish_reason") or self.finish_reason
+        texts = {name: text for name in _TEXTS if isinstance(text := delta.get(name), str)}
+        for name, text in texts.items():
+            self.texts[name].append(text)
+        for call in _list(delta.get("tool_calls")):
+            if isinstance(call, dict):
+                index = call.get("index")
+                _add_call(self.calls.setdefault(len(self.calls) if index is None else index, {}), call)
+        if function := delta.get("function_call"):
+            _add_text(self.function, _dict(function))
+        return any(texts.values()) or bool(delta.get("tool_calls") or function)
+
+    def message(self) -> dict[str, Any]:
+        """Return the message as it would have come in one piece."""
+        texts = {name: "".join(pieces) for name, pieces in self.texts.items()}
+        tool_calls = [_joined(self.calls[index]) for index in sorted(self.calls)]
+        return {"content": None, **texts, "tool_calls": tool_calls, "function_call": _joined(self.function)}
+
+
+def _add_call(whole: dict[str, Any], call: dict[str, Any]) -> None:
+    whole.setdefault("id", call.get("id"))
+    for kind in ("function", "custom"):
+        if isinstance(call.get(kind), dict):
+            _add_text(whole.setdefault(kind, {}), call[kind])
+
+
+def _add_text(whole: dict[str, Any], delta: dict[str, Any]) -> None:
+    for name, text in delta.items():
+        if isinstance(text, str):
+            whole.setdefault(name, []).append(text)
+
+
+def _joined(whole: dict[str, Any]) -> dict[str, Any]:
+    """Join the pieces of text; lists of pieces keep a long stream linear."""
+    return {
+        name: _joined(value) if isinstance(value, dict) else "".join(value) if isinstance(value, list) else value
+        for name, value in whole.items()
+    }
+
+
+def _streamed(body: bytes) -> Answer:
+    whole: dict[str, Any] = {}
+    choices: defaultdict[int, _Choice] = defaultdict(_Choice)
+    first_token = failure = None
+    done = False
+    for end, data in sse.events(body):
+        if data.startswith(b"[DONE]"):
+            done = True
+            break
+        chunk = _dict(loads(data))
+        whole |= {name: chunk[name] for name in ("id", "model", "usage", "error") if chunk.get(name)}
+        if "error" in whole:
+            failure = _failure(whole["error"], 200, data)
+            break
+        for choice in _list(chunk.get("choices")):
+            if isinstance(choice, dict) and choices[choice.get("index") or 0].add(choice) and first_token is None:
+                first_token = end
+    whole["choices"] = [
+        {"index": index, "message": choice.message(), "finish_reason": choice.finish_reason}
+        for index, choice in choices.items()
+    ]
+    read = _whole(whole, 200, body) if choices else Answer(data=_extra(whole, []))
+    read.first_token = first_token
+    read.failure = failure
+    read.complete = failure is None and (done or any(choice.finish_reason for choice in choices.values()))
+    return read
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
