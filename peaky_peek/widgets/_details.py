@@ -1,0 +1,149 @@
+"""One step prepared for reading: facts and sections, as the inspector shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from peaky_peek.encoding import Cut
+from peaky_peek.events import AgentStart, Error, Event, LLMRequest, LLMResponse, ToolResult
+from peaky_peek.widgets import _text
+from peaky_peek.widgets._messages import conversation
+from peaky_peek.widgets._values import Path, cut_text, parsed, presentable
+
+_SHORT = 80
+_FOLDED = {"tools", "settings", "memory", "data", "metadata"}
+_IN_CONVERSATION = {"messages", "content", "thinking", "tool_calls"}
+_AS_FACTS = {"usage", "cost_usd", "time_to_first_token_ms"}
+_READ = {"code", "reasoning", "result", "output", "error", "error_type", "error_message", "stack_trace"}
+_NEVER_FACTS = _IN_CONVERSATION | _AS_FACTS | _READ
+_WORDS = {
+    "tools": "Tools offered",
+    "call_id": "Call id",
+    "data": "Data",
+    "chosen_action": "Chosen action",
+    "evidence_event_ids": "Evidence events",
+    "upstream_event_ids": "Caused by",
+    "time_to_first_token_ms": "First token after",
+}
+
+
+def details(row: int, step: Mapping[str, Any], events: Sequence[Event]) -> dict[str, Any]:
+    """Return the `details` message of a step, given its row of the steps frame (unknown is None) and its events."""
+    opener = events[0]
+    agent = f" · {opener.agent}" if opener.agent else ""
+    return {
+        "type": "details",
+        "row": row,
+        "event_id": opener.id,
+        "title": _text.one_line(opener.name),
+        "subtitle": _text.one_line(f"{_type(opener)}{agent}"),
+        "facts": [[label, _text.visible(text)] for label, text in _facts(step, events) if text],
+        "sections": list(_sections(events)),
+    }
+
+
+def _type(event: Event) -> str:
+    """Return what people call the step that the event opens."""
+    words = {"agent_start": "agent", "agent_end": "agent", "llm_request": "LLM call", "llm_response": "LLM answer"}
+    return words.get(event.event_type, event.event_type.replace("_", " "))
+
+
+def _facts(step: Mapping[str, Any], events: Sequence[Event]) -> Iterator[tuple[str, str]]:
+    """Yield what is said in a word or two: first the same of every step, then its short fields, then its ids."""
+    opener, closer = events[0], events[-1]
+    time = opener.timestamp
+    yield "Time", f"{time:%Y-%m-%d %H:%M:%S}.{time.microsecond // 1000:03} UTC" if time else ""
+    yield "Duration", _text.duration(step["duration_ms"]) or ("still running" if step["running"] else "")
+    yield "Status", "failed" if step["failed"] else closer.status or ""
+    yield "Suspect", step["suspect"] or ""
+    if isinstance(closer, LLMResponse):
+        yield _WORDS["time_to_first_token_ms"], _text.duration(closer.time_to_first_token_ms)
+        yield "Tokens", _tokens(closer.usage or {})
+    yield "Cost", _text.cost(step["cost_usd"])
+    said = {}
+    for event in events:
+        said.update({name: value for name, value in event.typed().items() if _is_fact(name, value)})
+    for name, value in said.items():
+        yield _label(name), {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    yield "Importance", "" if step["importance"] is None else f"{step['importance']:.2f}"
+    for event in events:
+        yield _label(f"{event.event_type}_id"), event.id
+    yield "Inside", opener.parent_id or ""
+    upstream = [str(cause) for event in events for cause in event.upstream_event_ids]
+    yield _WORDS["upstream_event_ids"], ", ".join(upstream[:5])
+
+
+def _tokens(usage: Mapping[str, Any]) -> str:
+    """Return the tokens in and out, with the part that was cached or thought."""
+    parts = []
+    for side, extra, word in (("input", "cache_read", "cached"), ("output", "reasoning", "reasoning")):
+        if isinstance(usage.get(side), int):
+            inside = f" ({usage[extra]:,} {word})" if isinstance(usage.get(extra), int) and usage[extra] else ""
+            parts.append(f"{usage[side]:,} {'in' if side == 'input' else 'out'}{inside}")
+    return " → ".join(parts)
+
+
+def _is_fact(name: str, value: Any) -> bool:
+    """Tell whether a field is short enough to be read at a glance."""
+    if name in _NEVER_FACTS:
+        return False
+    if isinstance(value, str):
+        return len(value) <= _SHORT and "\n" not in value and parsed(value) is value
+    return isinstance(value, (bool, float)) or (isinstance(value, int) and value.bit_length() <= 64)
+
+
+def _sections(events: Sequence[Event]) -> Iterator[dict[str, Any]]:
+    """Yield what takes reading, in the order it happened."""
+    requests = [event for event in events if isinstance(event, LLMRequest)]
+    responses = [event for event in events if isinstance(event, LLMResponse)]
+    if requests or responses:
+        turns = conversation(requests[0] if requests else None, responses[0] if responses else None)
+        yield {"title": "Conversation", "kind": "messages", "messages": turns}
+    for position, event in enumerate(events):
+        if isinstance(event, Error):
+            yield _error(event, position)
+        elif isinstance(event, ToolResult) and event.error is not None:
+            message = cut_text(event.error, [position, "error"])
+            yield {"title": "Error", "kind": "error", "error_type": "", "message": message}
+        for name, value in event.typed().items():
+            if not _is_fact(name, value) and not _is_told(event, name):
+                yield _section(event, name, value, [position, name])
+    for position, event in enumerate(events):
+        for name, value in (("data", event.data), ("metadata", event.metadata)):
+            if value:
+                yield _section(event, name, value, [position, name])
+
+
+def _is_told(event: Event, name: str) -> bool:
+    """Tell whether a field is already shown elsewhere: in the conversation, as a fact, or as an error."""
+    if isinstance(event, (LLMRequest, LLMResponse)):
+        return name in _IN_CONVERSATION | _AS_FACTS
+    return isinstance(event, Error) or (isinstance(event, ToolResult) and name == "error")
+
+
+def _error(event: Error, position: int) -> dict[str, Any]:
+    section = {
+        "title": "Error",
+        "kind": "error",
+        "error_type": _text.one_line(event.error_type or ""),
+        "message": cut_text(event.error_message or "", [position, "error_message"]),
+    }
+    if event.stack_trace:
+        section["trace"] = cut_text(event.stack_trace, [position, "stack_trace"])
+    return section
+
+
+def _section(event: Event, name: str, value: Any, path: Path) -> dict[str, Any]:
+    """Return one field as a section: code as code, JSON as JSON, text as text."""
+    head = {"title": _label(name), "open": False} if name in _FOLDED else {"title": _label(name)}
+    if name == "code" and isinstance(event, AgentStart):
+        return {**head, "kind": "code", "language": "python", **cut_text(str(value), path)}
+    shown = parsed(value)
+    if isinstance(shown, str) and not isinstance(shown, Cut):
+        return {**head, "kind": "text", **cut_text(shown, path)}
+    return {**head, "kind": "json", "value": presentable(shown, path)}
+
+
+def _label(name: str) -> str:
+    return _WORDS.get(name, name.replace("_", " ").capitalize().replace("Llm", "LLM"))

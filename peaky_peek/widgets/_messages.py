@@ -1,0 +1,138 @@
+"""A model call as a conversation: what it was asked, turn by turn, and what it answered.
+
+Messages come in the forms of the providers: chat messages, content parts, and items of calls and their outputs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from peaky_peek.widgets._values import Path, cut_text, parsed, presentable, whole_text
+
+if TYPE_CHECKING:
+    from peaky_peek.events import LLMRequest, LLMResponse
+
+_ROLES = ("system", "developer", "user", "assistant", "tool")
+_THINKING = ("thinking", "reasoning")
+_FIRST, _LAST = 10, 50
+
+
+class Call(NamedTuple):
+    """A tool call inside a message; `path` leads from the message to the arguments."""
+
+    name: str
+    arguments: Any
+    call_id: Any
+    path: Path
+
+
+def conversation(request: LLMRequest | None, response: LLMResponse | None) -> list[dict[str, Any]]:
+    """Return the turns of a model call; `new` marks those the model had not answered before, and its answer."""
+    messages = (request.messages if request else None) or []
+    answered = max((i for i, message in enumerate(messages) if _role(message) == "assistant"), default=-1)
+    shown = [i for i in range(len(messages)) if i < _FIRST or i >= len(messages) - _LAST]
+    turns = []
+    for i in shown:
+        turn = _turn(messages[i], [0, "messages", i])
+        turns.append({**turn, "new": True} if i > answered else turn)
+    if len(shown) < len(messages):
+        text = f"{len(messages) - len(shown):,} earlier messages"
+        turns.insert(_FIRST, {"role": "omitted", "text": text, "length": len(messages), "path": [0, "messages"]})
+    if response is not None:
+        turns.append({**_turn(answer(response), [0 if request is None else 1]), "new": True})
+    return turns
+
+
+def answer(response: LLMResponse) -> dict[str, Any]:
+    """Return the model's answer as a message."""
+    said = {"content": response.content, "tool_calls": response.tool_calls, "thinking": response.thinking}
+    return {"role": "assistant", **{key: value for key, value in said.items() if value}}
+
+
+def message_text(content: Any) -> str:
+    """Return what the content of a message says, with a word for each part that is no text."""
+    if not isinstance(content, list):
+        return "" if content is None else whole_text(content)
+    return "\n".join(_part_text(part) for part in content if _type(part) not in (*_THINKING, "tool_use"))
+
+
+def calls_of(message: Any) -> list[Call]:
+    """Return the tool calls of a message, in whichever provider's form they are."""
+    if not isinstance(message, dict):
+        return []
+    calls = [_call(message, [])] if message.get("type") == "function_call" else []
+    for field in ("tool_calls", "content"):
+        parts = message.get(field)
+        for i, part in enumerate(parts if isinstance(parts, list) else []):
+            if isinstance(part, dict) and (field == "tool_calls" or _type(part) == "tool_use"):
+                calls.append(_call(part, [field, i]))
+    return calls
+
+
+def _call(call: dict[str, Any], path: Path) -> Call:
+    function = call.get("function")
+    said = function if isinstance(function, dict) else call
+    key = next((key for key in ("arguments", "input", "args") if key in said), "arguments")
+    inside = ["function", key] if said is function else [key]
+    return Call(str(said.get("name") or "?"), said.get(key), call.get("call_id") or call.get("id"), [*path, *inside])
+
+
+def _turn(message: Any, path: Path) -> dict[str, Any]:
+    """Return one message as a turn of the conversation."""
+    if not isinstance(message, dict):
+        return {"role": "user", **cut_text(whole_text(message), path)}
+    field = "output" if message.get("type") == "function_call_output" else "content"
+    turn: dict[str, Any] = {"role": _role(message), **cut_text(message_text(message.get(field)), [*path, field])}
+    for label, key in (("name", "name"), ("call_id", "call_id"), ("call_id", "tool_call_id")):
+        if turn["role"] != "assistant" and isinstance(message.get(key), str):
+            turn[label] = message[key]
+    source, thinking = _thinking(message)
+    if thinking:
+        turn["thinking"] = cut_text(thinking, [*path, source])
+    if calls := calls_of(message):
+        turn["tool_calls"] = [_shown(call, path) for call in calls]
+    return turn
+
+
+def _shown(call: Call, path: Path) -> dict[str, Any]:
+    shown = {"name": call.name, "arguments": presentable(parsed(call.arguments), [*path, *call.path])}
+    return {**shown, "call_id": call.call_id} if isinstance(call.call_id, str) else shown
+
+
+def _role(message: Any) -> str:
+    """Return who speaks; items without a role are calls of the assistant and their outputs."""
+    kind = _type(message)
+    if kind in ("function_call", "reasoning"):
+        return "assistant"
+    if kind == "function_call_output" or (isinstance(message, dict) and _holds_results(message.get("content"))):
+        return "tool"
+    role = message.get("role") if isinstance(message, dict) else None
+    return role if role in _ROLES else "user"
+
+
+def _holds_results(content: Any) -> bool:
+    return isinstance(content, list) and bool(content) and all(_type(part) == "tool_result" for part in content)
+
+
+def _type(part: Any) -> Any:
+    return part.get("type") if isinstance(part, dict) else None
+
+
+def _part_text(part: Any) -> str:
+    if isinstance(part, str):
+        return part
+    if isinstance(part, dict):
+        for key in ("text", "refusal", "content", "thinking", "summary"):
+            if part.get(key):
+                return message_text(part[key])
+    return f"[{_type(part) or 'part'}]"
+
+
+def _thinking(message: dict[str, Any]) -> tuple[str, str]:
+    """Return the field that holds the reasoning of a message, and the reasoning."""
+    for key in ("reasoning_content", "thinking", "summary"):
+        if message.get(key):
+            return key, message_text(message[key])
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    return "content", "\n".join(_part_text(part) for part in parts if _type(part) in _THINKING)

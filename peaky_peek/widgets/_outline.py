@@ -1,0 +1,102 @@
+"""A session in at most 40 rows and one line of facts: what viewers show when no kernel answers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from peaky_peek.widgets import _text
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ROWS = 40
+_LABEL, _PREVIEW = 80, 60
+
+
+def shown_rows(failed: Iterable[int], suspect: Iterable[int], total: int) -> list[int]:
+    """Return the rows worth one of the 40 lines, in order: all, or the first, the failed, the suspect, then the others.
+
+    A line is kept for each gap between them, so rows and gaps together are at most 40.
+    """
+    if total <= ROWS:
+        return list(range(total))
+    chosen: set[int] = set()
+    for row in itertools.chain([0], failed, suspect, range(ROWS)):
+        if _lines(chosen | {row}, total) <= ROWS:
+            chosen.add(row)
+        if len(chosen) >= ROWS - 1:
+            break
+    return sorted(chosen)
+
+
+def _lines(rows: set[int], total: int) -> int:
+    """Return how many lines rows take, gaps included."""
+    edges = [-1, *sorted(rows), total]
+    return len(rows) + sum(after > before + 1 for before, after in itertools.pairwise(edges))
+
+
+def outline(steps: pd.DataFrame, rows: list[int], previews: list[str]) -> list[dict[str, Any]]:
+    """Return the chosen rows of a frame of steps as ready text, and `{"gap": n, "failed": m}` for what is left out."""
+    failed = steps["failed"].to_numpy(bool, na_value=False)
+    lines: list[dict[str, Any]] = []
+    before = -1
+    for row, preview in zip([*rows, len(steps)], [*previews, ""], strict=True):
+        if row > before + 1:
+            lines.append({"gap": row - before - 1, "failed": int(failed[before + 1 : row].sum())})
+        if row < len(steps):
+            lines.append(_line(known(steps, row), preview))
+        before = row
+    return lines
+
+
+def known(steps: pd.DataFrame, row: int) -> dict[str, Any]:
+    """Return one row of a frame as plain values, unknown ones as None."""
+    step = steps.iloc[row]
+    cells = zip(step.index, step, step.isna(), strict=True)
+    return {str(name): None if missing else value for name, value, missing in cells}
+
+
+def _line(step: dict[str, Any], preview: str) -> dict[str, Any]:
+    return {
+        "depth": int(step["depth"]),
+        "family": str(step["family"]),
+        "type": str(step["event_type"]),
+        "label": _text.one_line(str(step["name"] or step["event_type"]), _LABEL),
+        "text": _text.one_line(preview, _PREVIEW),
+        "duration": _text.duration(step["duration_ms"]),
+        "cost": _text.cost(step["cost_usd"]),
+        "failed": bool(step["failed"]),
+        "suspect": _text.one_line(step["suspect"] or ""),
+    }
+
+
+def title(name: str, status: str, duration_ms: float | None, steps: pd.DataFrame) -> dict[str, Any]:
+    """Return the headline of a session as ready text: its name, its status, and the facts that are known."""
+    kinds = steps["event_type"].astype(str).value_counts()
+    llm = int(kinds.get("llm_request", 0))
+    tools = int(kinds.get("tool_call", 0))
+    failed, suspect = int(steps["failed"].sum()), int(steps["suspect"].notna().sum())
+    tokens = int(steps["input_tokens"].sum() + steps["output_tokens"].sum())
+    facts = [
+        _text.count(len(steps), "step"),
+        _text.count(llm, "LLM call") if llm else "",
+        _text.count(tools, "tool call") if tools else "",
+        f"{failed:,} failed" if failed else "",
+        f"{suspect:,} suspect" if suspect else "",
+        _text.duration(duration_ms),
+        _text.count(tokens, "token") if tokens else "",
+        _total_cost(steps),
+    ]
+    said = [fact for fact in facts if fact]
+    return {"name": _text.one_line(name, _LABEL), "status": status, "facts": said, "note": ""}
+
+
+def _total_cost(steps: pd.DataFrame) -> str:
+    """Return what is known of the cost; a call without a price makes it a lower bound."""
+    costs = steps["cost_usd"]
+    if not costs.notna().any():
+        return ""
+    unpriced = (costs.isna() & steps["event_type"].isin(["llm_request"])).any()
+    return f"{'at least ' if unpriced else ''}{_text.cost(float(costs.sum()))}"

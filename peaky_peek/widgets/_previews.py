@@ -1,0 +1,93 @@
+"""The dim text after a step's name: its arguments, its first words, its outcome, on one line."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from peaky_peek.events import AgentStart, Decision, Error, Event, LLMRequest, LLMResponse, ToolCall, ToolResult
+from peaky_peek.widgets._messages import answer, calls_of, message_text
+from peaky_peek.widgets._text import one_line
+from peaky_peek.widgets._values import parsed
+
+_PART = 60
+_SHOWN = 6
+
+
+def preview(events: Sequence[Event]) -> str:
+    """Return one line of at most 120 characters about a step, given its events in order."""
+    parts = [_opening(events[0]), *(_closing(event) for event in events[1:])]
+    return one_line(" → ".join(part for part in parts if part))
+
+
+def brief(value: Any, depth: int = 0) -> str:
+    """Return a value as people jot it down.
+
+    >>> brief({"city": "Paris", "days": [1, 2]}), brief("a"), brief(None)
+    ('city=Paris, days=[1, 2]', 'a', '')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return one_line(value, _PART)
+    if isinstance(value, (dict, list, tuple)):
+        return _brief_items(value, depth)
+    if isinstance(value, int) and value.bit_length() > 64:
+        return f"an integer of {value.bit_length():,} bits"
+    return one_line(str(value), _PART)
+
+
+def _brief_items(value: dict[Any, Any] | Sequence[Any], depth: int) -> str:
+    if depth > 1:
+        return "{…}" if isinstance(value, dict) else "[…]"
+    if isinstance(value, dict):
+        pairs = itertools.islice(value.items(), _SHOWN)
+        shown = [f"{brief(key, 2)}={brief(item, depth + 1)}" for key, item in pairs]
+    else:
+        shown = [brief(item, depth + 1) for item in itertools.islice(value, _SHOWN)]
+    text = ", ".join(shown) + (", …" if len(value) > _SHOWN else "")
+    if isinstance(value, dict):
+        return text if depth == 0 else f"{{{text}}}"
+    return f"[{text}]"
+
+
+def _opening(event: Event) -> str:
+    """Return what a step set out with, or all there is to say of an event that stands alone."""
+    match event:
+        case AgentStart():
+            return brief(event.input)
+        case LLMRequest():
+            return brief(parsed(message_text(_content(event.messages[-1])))) if event.messages else ""
+        case ToolCall():
+            return brief(parsed(event.arguments))
+        case Decision():
+            return _joined(" — ", event, [brief(parsed(event.chosen_action)), brief(event.reasoning)])
+        case Error():
+            return _joined(": ", event, [brief(event.error_type), brief(event.error_message)])
+        case LLMResponse() | ToolResult():
+            return _closing(event)
+    return _joined(" · ", event, map(brief, itertools.islice(event.typed().values(), _SHOWN)))
+
+
+def _joined(separator: str, event: Event, parts: Iterable[str]) -> str:
+    """Join what is known and not already said by the name."""
+    return separator.join(part for part in parts if part and part != event.name)
+
+
+def _closing(event: Event) -> str:
+    """Return what came of it."""
+    match event:
+        case LLMResponse():
+            said = answer(event)
+            calls = [f"{call.name}({brief(parsed(call.arguments))})" for call in calls_of(said)]
+            return _joined(", ", event, [brief(message_text(said.get("content"))), *calls])
+        case ToolResult(error=str() as error):
+            return f"✕ {brief(error)}"
+        case ToolResult():
+            return brief(parsed(event.result))
+    return _joined(" · ", event, map(brief, event.typed().values()))
+
+
+def _content(message: Any) -> Any:
+    return message.get("content") if isinstance(message, dict) else message
