@@ -1,0 +1,100 @@
+/** The panel beside the tree that shows the selected step for reading, loaded when it is asked for. */
+import { button, element } from "./dom";
+import type { More } from "./longtext";
+import { type Model, same, type Unsubscribe } from "./model";
+import { sectionElement } from "./sections";
+import type { Details } from "./wire";
+
+export class Inspector {
+  readonly element = element("aside", "pp-inspector");
+  private readonly content = element("div", "pp-content");
+  private row = -1;
+  private waiting = new Set<Unsubscribe>();
+
+  constructor(
+    private readonly model: Model,
+    private readonly closed: () => void,
+  ) {
+    this.element.hidden = true;
+    this.element.setAttribute("aria-label", "Selected step");
+    this.element.tabIndex = -1;
+    const close = button("✕", "Close (Escape)", () => this.hide(), "pp-close");
+    this.element.append(close, this.content);
+  }
+
+  get open(): boolean {
+    return !this.element.hidden;
+  }
+
+  show(row: number): void {
+    this.element.hidden = false;
+    if (row === this.row) return;
+    this.row = row;
+    this.load();
+  }
+
+  hide(): void {
+    if (!this.open) return;
+    this.element.hidden = true;
+    this.closed();
+  }
+
+  /** Forgets what is shown, because the rows mean something else now. */
+  reset(): void {
+    this.row = -1;
+    this.close();
+    this.content.replaceChildren();
+    this.element.hidden = true;
+  }
+
+  close: Unsubscribe = () => {
+    for (const stop of this.waiting) stop();
+    this.waiting.clear();
+  };
+
+  private load(): void {
+    this.close();
+    const { row } = this;
+    this.content.classList.add("pp-loading");
+    const ended = this.model.ask(
+      { type: "details", row },
+      (details) => details.row === row,
+      (details) => this.fill(details),
+      (sentence) => this.complain(sentence),
+    );
+    this.waiting.add(ended);
+  }
+
+  private fill(details: Details): void {
+    const facts = element("dl", "pp-facts");
+    for (const [label, text] of details.facts) facts.append(element("dt", "", label), element("dd", "", text));
+    this.replace(
+      element("h3", "pp-step", details.title),
+      element("div", "pp-dim", details.subtitle),
+      facts,
+      ...details.sections.map((section) => sectionElement(section, this.more)),
+    );
+  }
+
+  private complain(sentence: string): void {
+    const retry = button("Retry", "Ask the kernel again", () => this.load());
+    this.replace(element("p", "pp-problem", sentence), retry);
+  }
+
+  private replace(...content: HTMLElement[]): void {
+    this.content.classList.remove("pp-loading");
+    this.content.replaceChildren(...content);
+    this.element.scrollTop = 0;
+  }
+
+  private readonly more: More = (path, arrived, failed) => {
+    const { row } = this;
+    const ended = this.model.ask(
+      { type: "more", row, path },
+      (whole) => whole.row === row && same(whole.path, path),
+      ({ text }) => arrived(text),
+      failed,
+    );
+    this.waiting.add(ended);
+  };
+}

@@ -1,0 +1,115 @@
+/** anywidget's model with types: subscriptions that can be taken back, and questions that notice when nobody answers. */
+import { decode, type Reply, type Request } from "./wire";
+
+/** A row of the saved outline, as ready text, or a gap where steps were left out. */
+export type OutlineRow =
+  | {
+      depth: number;
+      type: string;
+      label: string;
+      text: string;
+      duration: string;
+      cost: string;
+      failed: boolean;
+      suspect: string;
+    }
+  | { gap: number; failed: number };
+
+export interface Title {
+  name?: string;
+  status?: string;
+  facts?: string[];
+  note?: string;
+}
+
+/** The synced traits. */
+export interface State {
+  _rows: number[];
+  _query: string;
+  _outline: OutlineRow[];
+  _title: Title;
+  height: number;
+}
+
+/** What anywidget hands to `render`; nothing beyond this is used, so any front end that has it will do. */
+export interface AnyModel {
+  get(name: string): unknown;
+  set(name: string, value: unknown): void;
+  save_changes(): void;
+  on(event: string, handler: (...args: never[]) => void): void;
+  off(event: string, handler: (...args: never[]) => void): void;
+  send(message: unknown): void;
+}
+
+export type Unsubscribe = () => void;
+
+type Question = Exclude<Request, { type: "hello" }>;
+
+const PATIENCE_MS = 5_000;
+const SILENCE = "The kernel has not answered. It may be busy or gone.";
+
+export class Model {
+  constructor(private readonly any: AnyModel) {}
+
+  get<K extends keyof State>(name: K): State[K] {
+    return this.any.get(name) as State[K];
+  }
+
+  set<K extends keyof State>(name: K, value: State[K]): void {
+    this.any.set(name, value);
+    this.any.save_changes();
+  }
+
+  onChange(name: keyof State, handler: () => void): Unsubscribe {
+    return this.on(`change:${name}`, handler);
+  }
+
+  onReply(handler: (reply: Reply) => void): Unsubscribe {
+    return this.on("msg:custom", (message: unknown, buffers: DataView[] = []) => {
+      const reply = decode(message, buffers);
+      if (reply) handler(reply);
+    });
+  }
+
+  send(request: Request): void {
+    this.any.send(request);
+  }
+
+  /**
+   * Sends `request` and calls `answered` with the reply of its type that `matches`, however late. `failed` gets a
+   * sentence when the kernel cannot answer, or has not after five seconds. Returns what ends the waiting.
+   */
+  ask<K extends Question["type"]>(
+    request: Extract<Question, { type: K }>,
+    matches: (reply: Extract<Reply, { type: K }>) => boolean,
+    answered: (reply: Extract<Reply, { type: K }>) => void,
+    failed: (sentence: string) => void,
+  ): Unsubscribe {
+    const timer = setTimeout(() => failed(SILENCE), PATIENCE_MS);
+    const stop = () => {
+      clearTimeout(timer);
+      off();
+    };
+    const off = this.onReply((reply) => {
+      if (reply.type === "error" && same(reply.request, request)) {
+        stop();
+        failed(reply.message);
+      } else if (reply.type === request.type && matches(reply as Extract<Reply, { type: K }>)) {
+        stop();
+        answered(reply as Extract<Reply, { type: K }>);
+      }
+    });
+    this.send(request);
+    return stop;
+  }
+
+  private on(event: string, handler: (...args: never[]) => void): Unsubscribe {
+    this.any.on(event, handler);
+    return () => this.any.off(event, handler);
+  }
+}
+
+/** Whether two messages say the same; the kernel repeats a request as it came. */
+export function same(one: unknown, other: unknown): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}

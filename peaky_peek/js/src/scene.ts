@@ -1,0 +1,87 @@
+/** Everything a frame shows, and the order in which it is painted. */
+import type { Context } from "./canvas";
+import { type Geometry, HEADER, measure } from "./geometry";
+import type { Outline } from "./layout";
+import { paintRows } from "./rows";
+import { paintRuler } from "./ruler";
+import { paintStrips } from "./strips";
+import type { Theme } from "./theme";
+import type { Viewport } from "./viewport";
+import { type Family, familyOf } from "./vocabulary";
+import { type Columns, FAILED, SUSPECT } from "./wire";
+
+export class Scene {
+  selected: ReadonlySet<number> = new Set();
+  /** The row that the keyboard is at. */
+  cursor = 0;
+  hover = -1;
+  /** Whether the keyboard is here, and its ring shown. */
+  focused = false;
+  readonly longest: number;
+  readonly hasDuration: boolean;
+  readonly hasCost: boolean;
+  readonly hasSuspects: boolean;
+
+  constructor(
+    readonly columns: Columns,
+    readonly outline: Outline,
+    readonly viewport: Viewport,
+    readonly preview: (row: number) => string,
+    public theme: Theme,
+  ) {
+    this.longest = columns.duration.reduce((most, ms) => (ms > most ? ms : most), 0);
+    this.hasSuspects = columns.flags.some((flags) => (flags & SUSPECT) !== 0);
+    this.hasDuration = outline.some((row) => columns.durationText(row) !== "");
+    this.hasCost = outline.some((row) => columns.costText(row) !== "");
+  }
+
+  failed(row: number): boolean {
+    return (this.columns.flags[row] & FAILED) !== 0;
+  }
+
+  suspect(row: number): boolean {
+    return (this.columns.flags[row] & SUSPECT) !== 0;
+  }
+
+  family(row: number): Family {
+    return familyOf(this.columns.kind[row], this.failed(row));
+  }
+
+  geometry(width: number): Geometry {
+    return measure(this, width);
+  }
+
+  paint(context: Context, width: number, height: number): void {
+    const { theme, viewport } = this;
+    context.fillStyle = theme.background;
+    context.fillRect(0, 0, width, height);
+    const geometry = this.geometry(width);
+    context.save();
+    context.beginPath();
+    context.rect(0, HEADER, width, height - HEADER);
+    context.clip();
+    context.translate(0, HEADER);
+    if (viewport.hasText) paintRows(context, this, geometry);
+    else paintStrips(context, this, geometry);
+    context.restore();
+    paintRuler(context, this, geometry, height);
+    this.paintHeader(context, geometry, width);
+  }
+
+  private paintHeader(context: Context, geometry: Geometry, width: number): void {
+    const { theme } = this;
+    context.fillStyle = theme.line;
+    context.fillRect(0, HEADER - 1, width, 1);
+    context.fillStyle = theme.dim;
+    context.font = `11px ${theme.font}`;
+    context.textBaseline = "middle";
+    const y = HEADER / 2;
+    const from = geometry.firstLevel;
+    context.textAlign = "left";
+    context.fillText(from > 0 ? `Step  ·  indented from level ${(from + 1).toLocaleString("en-US")}` : "Step", 10, y);
+    context.textAlign = "right";
+    if (geometry.duration) context.fillText("Duration", geometry.duration, y);
+    if (geometry.cost) context.fillText("Cost", geometry.cost, y);
+    context.textAlign = "left";
+  }
+}

@@ -1,0 +1,156 @@
+/** The lines above the tree: what the session was and how it ended, the filter, and the buttons. */
+import { element } from "./dom";
+import { count } from "./format";
+import type { Title } from "./model";
+
+export interface Actions {
+  /** The user typed a query. */
+  query(text: string): void;
+  /** The user is done with the filter and goes back to the tree. */
+  leave(): void;
+  nextFailure(): void;
+  expandAll(): void;
+  collapseAll(): void;
+  zoom(factor: number): void;
+  resetZoom(): void;
+}
+
+const TYPING_MS = 200;
+
+/** One path each, in a box of 16. */
+const GLYPHS = {
+  failure: "M5 3l6 6m0-6l-6 6M8 10.5v3m-2-2l2 2 2-2",
+  expand: "M4 6.5L8 3l4 3.5M4 9.5L8 13l4-3.5",
+  collapse: "M4 3l4 3.5L12 3M4 13l4-3.5L12 13",
+  out: "M3.5 8h9",
+  usual: "M3 4h10M3 8h10M3 12h10",
+  in: "M3.5 8h9M8 3.5v9",
+};
+const STATUS = { completed: "✓", failed: "✕", running: "●", interrupted: "■" };
+
+export class Toolbar {
+  readonly element = element("div", "pp-head");
+  private readonly title = element("div", "pp-title");
+  private readonly input = element("input", "pp-filter");
+  private readonly matches = element("span", "pp-matches");
+  private readonly note = element("div", "pp-note");
+  private readonly failures: HTMLButtonElement;
+  private typing: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(private readonly actions: Actions) {
+    this.failures = tool("failure", "Next failure (n)", actions.nextFailure);
+    this.failures.classList.add("pp-failures");
+    this.failures.hidden = true;
+    this.input.type = "search";
+    this.input.spellcheck = false;
+    this.input.placeholder = "Filter  /";
+    this.input.title = 'Words, "phrases", type: tool: agent: status: duration:>2s cost:>0.01 failed suspect';
+    this.input.setAttribute("aria-label", "Filter the steps");
+    this.input.addEventListener("input", () => {
+      clearTimeout(this.typing);
+      this.typing = setTimeout(() => actions.query(this.input.value.trim()), this.input.value ? TYPING_MS : 0);
+    });
+    this.input.addEventListener("keydown", (event) => this.onKey(event));
+    this.note.setAttribute("role", "status");
+    this.note.hidden = true;
+    const tools = element(
+      "div",
+      "pp-tools",
+      element("div", "pp-filter-box", this.input, this.matches),
+      this.failures,
+      group(tool("expand", "Expand all", actions.expandAll), tool("collapse", "Collapse all", actions.collapseAll)),
+      group(
+        tool("out", "Smaller rows (-)", () => actions.zoom(0.8)),
+        tool("usual", "Usual size (0)", actions.resetZoom),
+        tool("in", "Larger rows (+)", () => actions.zoom(1.25)),
+      ),
+    );
+    this.element.append(element("div", "pp-bar", this.title, tools), this.note);
+  }
+
+  setTitle({ name, status, facts = [], note }: Title): void {
+    this.title.replaceChildren();
+    if (status) {
+      const mark = STATUS[status as keyof typeof STATUS] ?? "";
+      const badge = element("span", "pp-badge", `${mark} ${status}`.trim());
+      badge.dataset.status = status;
+      this.title.append(badge);
+    }
+    if (name) this.title.append(element("strong", "pp-name", element("bdi", "", name)));
+    const said = facts.join("  ·  ");
+    const line = element("span", "pp-facts-line", said);
+    line.title = said;
+    this.title.append(line);
+    if (note) this.say(note);
+  }
+
+  setFailures(n: number): void {
+    this.failures.hidden = n === 0;
+    this.failures.lastChild?.remove();
+    this.failures.append(element("span", "", count(n)));
+  }
+
+  /** Shows the query in the input, unless the user is typing there. */
+  setQuery(text: string): void {
+    if (document.activeElement !== this.input && this.input.value !== text) this.input.value = text;
+  }
+
+  setMatches(text: string): void {
+    this.matches.textContent = text;
+  }
+
+  /** Shows one sentence below the title, or takes it away. */
+  say(sentence: string, problem = false): void {
+    this.note.hidden = sentence === "";
+    this.note.classList.toggle("pp-problem", problem);
+    this.note.replaceChildren(element("span", "", sentence));
+  }
+
+  enable(live: boolean): void {
+    this.input.disabled = !live;
+  }
+
+  focusFilter(): void {
+    this.input.focus();
+    this.input.select();
+  }
+
+  close(): void {
+    clearTimeout(this.typing);
+  }
+
+  private onKey(event: KeyboardEvent): void {
+    event.stopPropagation();
+    if (event.key === "Escape") {
+      event.preventDefault();
+      clearTimeout(this.typing);
+      if (this.input.value) {
+        this.input.value = "";
+        this.actions.query("");
+      } else this.actions.leave();
+    } else if (event.key === "Enter" || event.key === "ArrowDown") {
+      event.preventDefault();
+      this.actions.leave();
+    }
+  }
+}
+
+function group(...buttons: HTMLElement[]): HTMLElement {
+  return element("div", "pp-group", ...buttons);
+}
+
+function tool(glyph: keyof typeof GLYPHS, title: string, pressed: () => void): HTMLButtonElement {
+  const made = element("button", "pp-tool");
+  made.type = "button";
+  made.title = title;
+  made.setAttribute("aria-label", title);
+  made.addEventListener("click", pressed);
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", GLYPHS[glyph]);
+  svg.append(path);
+  made.append(svg);
+  return made;
+}

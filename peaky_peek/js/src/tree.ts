@@ -1,0 +1,186 @@
+/** The decision tree as an anywidget: what the kernel says becomes a picture, what the user does becomes state. */
+import { element } from "./dom";
+import { count } from "./format";
+import { HEADER } from "./geometry";
+import { Inspector } from "./inspector";
+import { type AnyModel, Model, type Unsubscribe } from "./model";
+import { Previews } from "./previews";
+import { savedColumns } from "./saved";
+import { onThemeChange, readTheme } from "./theme";
+import { Toolbar } from "./toolbar";
+import "./tree.css";
+import { TreeView } from "./view";
+import { ROW } from "./viewport";
+import { type Columns, type Reply, WIRE_VERSION } from "./wire";
+
+const NO_KERNEL_MS = 1_000;
+const SELECT_MS = 60;
+
+/** What browser tests and benchmarks see of a view, as `el.__peek`. */
+export interface Peek {
+  rowRect(row: number): DOMRect | null;
+  readonly visibleRows: number;
+  readonly frameTimes: number[];
+  firstPaintMs: number | null;
+}
+
+function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsubscribe {
+  const model = new Model(any);
+  let previews: Previews | null = null;
+  let arrived = 0;
+  let selecting: ReturnType<typeof setTimeout> | undefined;
+  let live = false;
+
+  const peek: Peek = {
+    rowRect: (row) => view.rowRect(row),
+    get visibleRows() {
+      return view.scene?.outline.count ?? 0;
+    },
+    get frameTimes() {
+      return view.frameTimes;
+    },
+    firstPaintMs: null,
+  };
+  Object.assign(el, { __peek: peek });
+  el.classList.add("pp-tree");
+  // JupyterLab's shortcuts listen before the view's own keys do.
+  el.dataset.lmSuppressShortcuts = "true";
+
+  const inspector = new Inspector(model, () => {
+    adjust();
+    view.element.focus({ preventScroll: true });
+  });
+  const view = new TreeView(readTheme(el), {
+    selected(rows) {
+      clearTimeout(selecting);
+      selecting = setTimeout(() => {
+        if (live) model.set("_rows", rows);
+      }, SELECT_MS);
+      if (inspector.open && rows.length > 0) inspect(rows[rows.length - 1]);
+    },
+    inspect: (row) => inspect(row),
+    focusFilter: () => toolbar.focusFilter(),
+    escape() {
+      if (inspector.open) inspector.hide();
+      else if (model.get("_query")) query("");
+    },
+    painted() {
+      peek.firstPaintMs ??= performance.now() - arrived;
+      previews?.request();
+    },
+  });
+  const toolbar = new Toolbar({
+    query,
+    leave: () => view.element.focus({ preventScroll: true }),
+    nextFailure: () => view.nextFailure(),
+    expandAll: () => view.change((outline) => outline.expandAll()),
+    collapseAll: () => view.change((outline) => outline.collapseAll()),
+    zoom: (factor) => view.zoom(factor),
+    resetZoom: () => view.resetZoom(),
+  });
+  const body = element("div", "pp-body", view.element, inspector.element);
+  el.replaceChildren(toolbar.element, body);
+
+  function inspect(row: number): void {
+    if (!live) return;
+    inspector.show(row);
+    adjust();
+  }
+
+  /** As high as its rows, up to the height that was asked for; all of it beside an inspector. */
+  function adjust(): void {
+    const height = model.get("height");
+    const rows = HEADER + Math.max(3, view.scene?.columns.rows ?? 0) * ROW + 2;
+    el.style.setProperty("--pp-height", `${inspector.open ? height : Math.min(height, rows)}px`);
+  }
+
+  function query(text: string): void {
+    toolbar.setQuery(text);
+    toolbar.say("");
+    model.set("_query", text);
+    if (text === "") lift();
+  }
+
+  function lift(): void {
+    view.filter(null);
+    toolbar.setMatches("");
+  }
+
+  function show(columns: Columns, preview: (row: number) => string): void {
+    arrived = performance.now();
+    view.show(columns, preview);
+    toolbar.setFailures(view.scene?.outline.failures ?? 0);
+    body.hidden = columns.rows === 0;
+    if (columns.rows === 0)
+      toolbar.say("Nothing recorded yet. Begin with %load_ext peaky_peek, or decorate your agent with @pp.trace.");
+    adjust();
+    view.select(model.get("_rows") ?? []);
+  }
+
+  function showLive(columns: Columns): void {
+    clearTimeout(waiting);
+    live = true;
+    toolbar.enable(true);
+    toolbar.say("");
+    setTitle();
+    inspector.reset();
+    previews?.close();
+    previews = new Previews(model, columns.rows, () => view.invalidate());
+    show(columns, previews.of);
+  }
+
+  function showSaved(): void {
+    const saved = savedColumns(model.get("_outline") ?? []);
+    toolbar.enable(false);
+    show(saved, saved.preview);
+    if (saved.rows > 0) toolbar.say("No kernel: showing the saved outline.");
+  }
+
+  function setTitle(): void {
+    toolbar.setTitle(model.get("_title") ?? {});
+  }
+
+  const onReply = (reply: Reply): void => {
+    if (reply.type === "columns") showLive(reply.columns);
+    if (reply.type === "error" && !isQuestion(reply.request)) toolbar.say(reply.message, true);
+    if (reply.type === "mask") {
+      view.filter(reply.mask);
+      toolbar.setMatches(reply.mask ? `${count(reply.count)} of ${count(reply.mask.length)}` : "");
+    }
+  };
+
+  setTitle();
+  toolbar.setQuery(model.get("_query") ?? "");
+  const waiting = setTimeout(showSaved, NO_KERNEL_MS);
+  const ends: Unsubscribe[] = [
+    model.onReply(onReply),
+    model.onChange("_title", setTitle),
+    model.onChange("height", adjust),
+    model.onChange("_rows", () => {
+      view.select(model.get("_rows"));
+      const [first] = model.get("_rows");
+      if (inspector.open && first !== undefined) inspect(first);
+    }),
+    model.onChange("_query", () => toolbar.setQuery(model.get("_query"))),
+    onThemeChange(() => view.recolour(readTheme(el))),
+    view.close,
+    inspector.close,
+    () => previews?.close(),
+    () => toolbar.close(),
+    () => clearTimeout(waiting),
+    () => clearTimeout(selecting),
+  ];
+  model.send({ type: "hello", version: WIRE_VERSION });
+  return () => {
+    for (const end of ends) end();
+    el.replaceChildren();
+  };
+}
+
+/** Whoever asked shows what went wrong with the answer. */
+function isQuestion(request: unknown): boolean {
+  const type = (request as { type?: string } | undefined)?.type;
+  return type === "details" || type === "more" || type === "previews";
+}
+
+export default { render };

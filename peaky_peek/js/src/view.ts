@@ -1,0 +1,240 @@
+/** The tree on its canvas: what is selected, where the keyboard is, and what follows from a click or a key. */
+import { Reader } from "./aria";
+import { Surface } from "./canvas";
+import { element } from "./dom";
+import { HEADER } from "./geometry";
+import { press } from "./keyboard";
+import { Outline } from "./layout";
+import type { Unsubscribe } from "./model";
+import { followPointer } from "./pointer";
+import { Scene } from "./scene";
+import type { Theme } from "./theme";
+import { Viewport } from "./viewport";
+import type { Columns } from "./wire";
+
+export interface Host {
+  /** The user selected rows. */
+  selected(rows: number[]): void;
+  /** The user wants to read a row. */
+  inspect(row: number): void;
+  focusFilter(): void;
+  escape(): void;
+  /** A frame was painted. */
+  painted(): void;
+}
+
+export class TreeView {
+  readonly element = element("div", "pp-canvas");
+  readonly viewport = new Viewport();
+  scene: Scene | null = null;
+  private readonly surface: Surface;
+  private readonly reader = new Reader(this.element);
+  private anchor = 0;
+  private stop = new AbortController();
+
+  constructor(
+    private theme: Theme,
+    private readonly host: Host,
+  ) {
+    this.element.tabIndex = 0;
+    this.surface = new Surface(this.element, this.paint, () => this.measure());
+    this.element.addEventListener("keydown", (event) => this.onKey(event));
+    this.element.addEventListener("focus", () => this.onFocus(this.element.matches(":focus-visible")));
+    this.element.addEventListener("blur", () => this.onFocus(false));
+  }
+
+  show(columns: Columns, preview: (row: number) => string): void {
+    const outline = new Outline(columns.parent, columns.flags, columns.importance);
+    const scene = new Scene(columns, outline, this.viewport, preview, this.theme);
+    this.scene = scene;
+    this.stop.abort();
+    this.stop = new AbortController();
+    const geometry = () => scene.geometry(this.surface.width);
+    followPointer(this.surface.element, scene, geometry, this.stop.signal, {
+      pick: (row, event) => this.pick(row, event),
+      toggle: (row) => this.collapse(row, !outline.isCollapsed(row)),
+      moved: () => this.surface.invalidate(),
+    });
+    this.measure();
+    this.surface.draw();
+  }
+
+  get frameTimes(): number[] {
+    return this.surface.frameTimes;
+  }
+
+  invalidate(): void {
+    this.surface.invalidate();
+  }
+
+  recolour(theme: Theme): void {
+    this.theme = theme;
+    if (this.scene) this.scene.theme = theme;
+    this.invalidate();
+  }
+
+  /** Selects rows and brings the first into view. */
+  select(rows: readonly number[]): void {
+    const { scene } = this;
+    if (!scene) return;
+    scene.selected = new Set(rows.filter((row) => row >= 0 && row < scene.columns.rows));
+    const [first] = scene.selected;
+    if (first !== undefined) this.goTo(first);
+    this.invalidate();
+  }
+
+  filter(mask: Uint8Array | null): void {
+    const { scene } = this;
+    if (!scene) return;
+    scene.outline.filter(mask?.length === scene.columns.rows ? mask : null);
+    this.changed();
+  }
+
+  /** Changes what is shown, and keeps the row of the keyboard where it is as far as that goes. */
+  change(how: (outline: Outline) => void): void {
+    if (!this.scene) return;
+    how(this.scene.outline);
+    this.changed();
+  }
+
+  zoom(factor: number): void {
+    const place = this.scene?.outline.place[this.scene.cursor] ?? -1;
+    const y = this.viewport.y(place) + this.viewport.rowHeight / 2;
+    this.viewport.zoom(factor, place >= 0 && y > 0 && y < this.viewport.height ? y : this.viewport.height / 2);
+    this.invalidate();
+  }
+
+  resetZoom(): void {
+    this.viewport.resetZoom(0);
+    if (this.scene) this.goTo(this.scene.cursor);
+  }
+
+  nextFailure(): void {
+    const { scene } = this;
+    if (!scene) return;
+    const row = scene.outline.nextFailure(scene.cursor);
+    if (row < 0) return;
+    this.goTo(row);
+    this.choose([row], row);
+  }
+
+  /** Where a row is on the page, or null when it is not in view. */
+  rowRect(row: number): DOMRect | null {
+    const place = this.scene?.outline.place[row] ?? -1;
+    const [from, to] = this.viewport.range();
+    if (place < from || place >= to) return null;
+    const box = this.element.getBoundingClientRect();
+    return new DOMRect(box.x, box.y + HEADER + this.viewport.y(place), box.width, this.viewport.rowHeight);
+  }
+
+  close: Unsubscribe = () => {
+    this.stop.abort();
+    this.surface.close();
+  };
+
+  private readonly paint = (context: CanvasRenderingContext2D, width: number, height: number): void => {
+    context.fillStyle = this.theme.background;
+    context.fillRect(0, 0, width, height);
+    this.scene?.paint(context, width, height);
+    if (this.scene) this.host.painted();
+  };
+
+  private measure(): void {
+    this.viewport.resize(Math.max(0, this.surface.height - HEADER), this.scene?.outline.count ?? 0);
+  }
+
+  private changed(): void {
+    const { scene } = this;
+    if (!scene) return;
+    const { outline } = scene;
+    this.measure();
+    while (outline.place[scene.cursor] < 0 && outline.parent[scene.cursor] >= 0)
+      scene.cursor = outline.parent[scene.cursor];
+    if (outline.place[scene.cursor] < 0) scene.cursor = outline.shown[0];
+    if (scene.selected.has(scene.cursor)) this.viewport.reveal(outline.place[scene.cursor]);
+    this.reader.read(scene);
+    this.invalidate();
+  }
+
+  private goTo(row: number): void {
+    const { scene } = this;
+    if (!scene?.outline.reveal(row)) return;
+    scene.cursor = row;
+    this.measure();
+    this.viewport.reveal(scene.outline.place[row]);
+    this.reader.read(scene);
+    this.invalidate();
+  }
+
+  private collapse(row: number, collapsed: boolean): void {
+    this.change((outline) => outline.setCollapsed(row, collapsed && outline.hasChildren(row)));
+  }
+
+  private pick(row: number, event: MouseEvent): void {
+    this.element.focus({ preventScroll: true });
+    if (event.shiftKey) this.choose(this.between(this.anchor, row), row);
+    else if (event.ctrlKey || event.metaKey) this.choose(this.toggled(row), row);
+    else this.choose([row], row);
+    if (!event.shiftKey) this.anchor = row;
+    if (!event.shiftKey && !event.ctrlKey && !event.metaKey) this.host.inspect(row);
+  }
+
+  /** The user's choice: told to the host, unlike what `select` is told by it. */
+  private choose(rows: number[], cursor: number): void {
+    const { scene } = this;
+    if (!scene) return;
+    scene.selected = new Set(rows);
+    scene.cursor = cursor;
+    this.reader.read(scene);
+    this.invalidate();
+    this.host.selected(rows);
+  }
+
+  private between(one: number, other: number): number[] {
+    const outline = this.scene?.outline;
+    if (!outline) return [];
+    const places = [outline.place[one], outline.place[other]].sort((a, b) => a - b);
+    return Array.from(outline.shown.subarray(Math.max(0, places[0]), places[1] + 1));
+  }
+
+  private toggled(row: number): number[] {
+    const selected = new Set(this.scene?.selected);
+    if (!selected.delete(row)) selected.add(row);
+    return [...selected];
+  }
+
+  private onKey(event: KeyboardEvent): void {
+    const { scene, host } = this;
+    if (!scene) return;
+    const { outline } = scene;
+    const used = press(event, outline, scene.cursor, this.viewport.page, {
+      walk: (place, extend) => {
+        const row = outline.shown[place];
+        this.goTo(row);
+        if (!extend) this.anchor = row;
+        this.choose(extend ? this.between(this.anchor, row) : [row], row);
+      },
+      collapse: (row, collapsed) => this.collapse(row, collapsed),
+      inspect: (row) => {
+        this.choose([row], row);
+        host.inspect(row);
+      },
+      focusFilter: host.focusFilter,
+      escape: host.escape,
+      nextFailure: () => this.nextFailure(),
+      zoom: (factor) => this.zoom(factor),
+      resetZoom: () => this.resetZoom(),
+    });
+    if (!used) return;
+    this.onFocus(true);
+    event.preventDefault();
+    event.stopPropagation();
+  }
+
+  private onFocus(focused: boolean): void {
+    if (!this.scene) return;
+    this.scene.focused = focused;
+    this.reader.read(this.scene);
+    this.invalidate();
+  }
+}
