@@ -1,0 +1,123 @@
+"""The tree where people meet it: in a cell of JupyterLab, beside the Python that it shares its selection with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.lab.lab import Lab
+
+SET_UP = """\
+%load_ext peaky_peek
+import peaky_peek as pp
+
+pp.init(db="{name}.db")"""
+RECORD = """\
+with pp.trace_session("weather_agent") as ctx:
+    ctx.record_decision(reasoning="The user asks about Paris.", confidence=0.9, chosen_action="weather_api")
+    ctx.record_tool_call("weather_api", {"city": "Paris"})
+    ctx.record_tool_result("weather_api", error="the service is down")
+    ctx.record_decision(reasoning="There is no data: I say so.", confidence=0.4, chosen_action="apologise")"""
+SESSION, CHOICE, TOOL, ANSWER = range(4)  # the rows of its tree
+HOSTILE = """\
+with pp.trace_session("<script>window.hurt = 1</script>") as ctx:
+    for text in (
+        "<img src=x onerror='window.hurt = 1'>",
+        "\\x1b[31mred",
+        "\\u202egnp.exe",
+        "a\\0b",
+        "\\ud800",
+        "</script><script>window.hurt = 1</script>",
+    ):
+        ctx.record_tool_call(text, {text: text})
+        ctx.record_tool_result(text, result=text)
+    ctx.record_llm_request("m", [{"role": "user", "content": "<b onclick='window.hurt = 1'>" + "x" * 10_000_000}])"""
+SHOW = "tree = pp.tree()\ntree"
+LAST_ID = "pp.events().event_id.iloc[-1:].tolist()"
+
+
+def run(lab: Lab, name: str, record: str = RECORD) -> Path:
+    """Write, open and run a notebook that records something and shows its tree."""
+    path = lab.write(f"{name}.ipynb", SET_UP.format(name=name), record, SHOW)
+    lab.open(path)
+    lab.run_all()
+    drawn(lab)
+    return path
+
+
+def drawn(lab: Lab) -> None:
+    lab.page.wait_for_function("document.querySelector('.pp-tree')?.__peek.rowRect(0)")
+
+
+def click(lab: Lab, row: int, times: int = 1) -> None:
+    x, y, width, height = lab.page.evaluate(
+        """(row) => {
+          const { x, y, width, height } = document.querySelector(".pp-tree").__peek.rowRect(row);
+          return [x, y, width, height];
+        }""",
+        row,
+    )
+    lab.page.mouse.click(x + width / 4, y + height / 2, click_count=times)
+
+
+def test_a_clicked_step_is_a_frame_in_the_next_cell(lab: Lab) -> None:
+    run(lab, "click")
+    click(lab, TOOL)
+    lab.wait_for("tree.selected_events.event_type.tolist()", "['tool_call', 'tool_result']")
+    assert "Paris" in lab.ask("tree.selected_events.data.tolist()")
+    assert "the service is down" in lab.ask("tree.selected_events.data.tolist()")
+
+
+def test_a_step_selected_in_python_is_selected_in_the_page(lab: Lab) -> None:
+    run(lab, "select")
+    lab.ask("None", code=f"tree.selected = {LAST_ID}")
+    selected = lab.output(".pp-reader[aria-selected=true]")
+    selected.filter(has_text="session ended").or_(selected.filter(has_text="weather_agent")).wait_for(state="attached")
+
+
+def test_a_step_can_be_read_in_the_light_and_in_the_dark(lab: Lab) -> None:
+    run(lab, "read")
+    click(lab, CHOICE, times=2)
+    lab.output(".pp-inspector", has_text="The user asks about Paris.").wait_for()
+    lab.screenshot("tree-light")
+    lab.theme("dark")
+    lab.page.wait_for_function(
+        """() => {
+          const canvas = document.querySelector(".pp-tree canvas");
+          const corner = canvas.getContext("2d").getImageData(canvas.width - 2, canvas.height - 2, 1, 1);
+          return corner.data[0] + corner.data[1] + corner.data[2] < 200;
+        }"""
+    )
+    lab.screenshot("tree-dark")
+
+
+def test_a_saved_notebook_shows_the_run_again_without_being_run(lab: Lab) -> None:
+    path = run(lab, "saved")
+    lab.save()
+    lab.open(path)
+    lab.output(".jp-OutputArea-output", has_text="weather_api").first.wait_for()
+    lab.screenshot("saved-with-a-fresh-kernel")
+
+
+def test_a_saved_notebook_shows_the_run_where_no_kernel_can_start(lab: Lab) -> None:
+    path = run(lab, "alone")
+    lab.save()
+    notebook = json.loads(path.read_text())
+    del notebook["metadata"]["kernelspec"]
+    path.write_text(json.dumps(notebook))
+    lab.show(path)
+    lab.page.get_by_role("button", name="No Kernel").click()
+    lab.output(".jp-OutputArea-output", has_text="weather_api").first.wait_for()
+    lab.screenshot("saved-without-a-kernel")
+
+
+def test_hostile_text_is_shown_and_does_nothing(lab: Lab) -> None:
+    path = run(lab, "hostile", HOSTILE)
+    for row in range(1, 8):
+        click(lab, row, times=2)
+        lab.output(".pp-inspector .pp-step").wait_for()
+    lab.screenshot("hostile")
+    lab.save()
+    lab.open(path)
+    lab.output(".jp-OutputArea-output", has_text="gnp.exe").first.wait_for()
+    assert lab.page.evaluate("window.hurt") is None
