@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JS := peaky_peek/js
-BUNDLE := peaky_peek/widgets/static/bundle.stamp
+# Installing builds the widgets, so it is done again when their sources changed.
+SOURCES := pyproject.toml $(JS)/build.mjs $(JS)/package-lock.json $(wildcard $(JS)/src/*)
 # The Node that pip put into .venv when the machine has none, or too old a one; else the machine's.
 NPM := PATH="$(abspath $(BIN)):$$PATH" npm --prefix $(JS)
 
@@ -45,11 +46,11 @@ $(VENV)/pip.stamp:
 	$(PYTHON) -m venv $(VENV)
 	touch $@
 
-$(VENV)/demo.stamp: pyproject.toml | $(VENV)/pip.stamp
+$(VENV)/demo.stamp: $(SOURCES) | $(VENV)/pip.stamp
 	$(BIN)/python -m pip install --editable ".[lab,demo]"
 	touch $@
 
-$(VENV)/dev.stamp: pyproject.toml | $(VENV)/pip.stamp
+$(VENV)/dev.stamp: $(SOURCES) | $(VENV)/pip.stamp
 	$(BIN)/python -m pip install --editable ".[dev,lab,demo]"
 	touch $@ $(VENV)/demo.stamp
 
