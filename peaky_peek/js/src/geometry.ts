@@ -16,9 +16,9 @@ export interface Geometry {
   firstLevel: number;
   /** Size of things relative to the usual row. */
   scale: number;
-  /** Where names and previews must end. */
+  /** Where names and previews must end, in a row with one mark at most. */
   textEnd: number;
-  /** Left edge of the failed and suspect marks. */
+  /** Right edge of the failed and suspect marks. */
   marks: number;
   bar: { x: number; width: number } | null;
   /** Right edges of the columns of numbers; 0 without one. */
@@ -31,7 +31,6 @@ export interface Geometry {
 export function measure(scene: Scene, width: number): Geometry {
   const { outline, viewport } = scene;
   const scale = Math.min(1.4, viewport.rowHeight / ROW);
-  const digits = Math.max(0.85, scale);
   const ruler = width - RULER;
   let x = ruler - 8;
   const take = (size: number): number => {
@@ -39,19 +38,20 @@ export function measure(scene: Scene, width: number): Geometry {
     x -= size;
     return right;
   };
-  const cost = scene.hasCost && width >= 440 ? take(66 * digits) : 0;
-  const duration = scene.hasDuration && width >= 260 ? take(66 * digits) : 0;
-  const barWidth = viewport.hasText ? 64 : 120;
-  const bar = duration && width >= 560 ? { x: take(barWidth + 8) - barWidth, width: barWidth } : null;
-  const marks = take(outline.failures > 0 || scene.hasSuspects ? 44 : 0) - 44;
-
+  const text = viewport.hasText;
+  const digits = Math.max(0.85, scale) * 66;
+  const cost = text && scene.hasCost && width >= 440 ? take(digits) : 0;
+  const duration = text && scene.hasDuration && width >= 260 ? take(digits) : 0;
+  const barWidth = text ? 64 : width * 0.3;
+  const bar = scene.longest > 0 && width >= 560 ? { x: take(barWidth + 10) - barWidth, width: barWidth } : null;
+  const marks = take(scene.hasMarks ? 20 : 0);
   const [depths, firstLevel, step] = indentation(scene, x * 0.45);
   const indent = step * Math.min(1, Math.max(0.3, scale));
   return {
     left: (row) => PAD + Math.min(depths, Math.max(0, outline.depth[row] - firstLevel)) * indent,
     firstLevel,
     scale,
-    textEnd: x - 8,
+    textEnd: x - 6,
     marks,
     bar,
     duration,

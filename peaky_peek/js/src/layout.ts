@@ -1,8 +1,9 @@
 /** The outline: which rows are shown, and what the collapsed ones hide. Everything is linear over typed arrays. */
 import { FAILED, SUSPECT } from "./wire";
 
-const CERTAIN_FAILED = 255;
-const CERTAIN_SUSPECT = 254;
+/** Ranks of places; below them is importance. */
+export const FAILED_RANK = 255;
+export const SUSPECT_RANK = 254;
 
 export interface Hidden {
   rows: number;
@@ -26,7 +27,7 @@ export class Outline {
   readonly place: Int32Array;
   /** Place of the last shown child of each row, -1 without one. */
   readonly lastChild: Int32Array;
-  /** How much each place matters when several share a pixel: 255 failed, 254 suspect, else by importance. */
+  /** How much each place matters when several share a pixel. */
   readonly rank: Uint8Array;
 
   private readonly failedBefore: Int32Array;
@@ -179,9 +180,9 @@ export class Outline {
   }
 
   private rankOf(row: number, next: number): number {
-    if (this.failedBefore[next] > this.failedBefore[row]) return CERTAIN_FAILED;
-    if (this.suspectBefore[next] > this.suspectBefore[row]) return CERTAIN_SUSPECT;
-    return Math.min(this.importance[row], CERTAIN_SUSPECT - 1);
+    if (this.failedBefore[next] > this.failedBefore[row]) return FAILED_RANK;
+    if (this.suspectBefore[next] > this.suspectBefore[row]) return SUSPECT_RANK;
+    return Math.min(this.importance[row], SUSPECT_RANK - 1);
   }
 }
 

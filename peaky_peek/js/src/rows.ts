@@ -22,7 +22,8 @@ export function paintRows(context: Context, scene: Scene, geometry: Geometry): v
   for (let place = from; place < to; place++) {
     const row = outline.shown[place];
     const middle = viewport.y(place) + viewport.rowHeight / 2;
-    paintStep(context, scene, geometry, fonts, row, middle);
+    const end = paintMarks(context, scene, geometry, fonts, row, middle);
+    paintStep(context, scene, geometry, fonts, row, middle, end);
     paintNumbers(context, scene, geometry, fonts, row, middle);
   }
 }
@@ -103,7 +104,15 @@ function paintGuides(context: Context, scene: Scene, geometry: Geometry, from: n
   context.stroke();
 }
 
-function paintStep(context: Context, scene: Scene, geometry: Geometry, fonts: Fonts, row: number, y: number): void {
+function paintStep(
+  context: Context,
+  scene: Scene,
+  geometry: Geometry,
+  fonts: Fonts,
+  row: number,
+  y: number,
+  end: number,
+): void {
   const { columns, outline, theme } = scene;
   const { scale } = geometry;
   const left = geometry.left(row);
@@ -125,7 +134,7 @@ function paintStep(context: Context, scene: Scene, geometry: Geometry, fonts: Fo
   let x = left + NAME * scale;
   const write = (text: string, font: string, color: string) => {
     context.font = font;
-    const cut = ellipsis(text, geometry.textEnd - x, (part) => context.measureText(part).width);
+    const cut = ellipsis(text, end - x, (part) => context.measureText(part).width);
     if (cut === "") return;
     context.fillStyle = color;
     context.fillText(cut, x, y + 0.5);
@@ -142,7 +151,6 @@ function paintStep(context: Context, scene: Scene, geometry: Geometry, fonts: Fo
 
 function paintNumbers(context: Context, scene: Scene, geometry: Geometry, fonts: Fonts, row: number, y: number): void {
   const { columns, theme } = scene;
-  paintMarks(context, scene, geometry, fonts, row, y);
   const ms = columns.duration[row];
   if (geometry.bar && ms >= 0) {
     const { x, width } = geometry.bar;
@@ -160,27 +168,29 @@ function paintNumbers(context: Context, scene: Scene, geometry: Geometry, fonts:
   context.textAlign = "left";
 }
 
-/** The row's own marks and, on a collapsed row, how many it hides. */
-function paintMarks(context: Context, scene: Scene, geometry: Geometry, fonts: Fonts, row: number, y: number): void {
+/** The row's own marks and, on a collapsed row, how many it hides; returns where they begin. */
+function paintMarks(context: Context, scene: Scene, geometry: Geometry, fonts: Fonts, row: number, y: number): number {
   const { theme, outline } = scene;
+  const { scale } = geometry;
   const hidden = outline.hidden(row);
   const failed = Number(scene.failed(row)) + (hidden?.failed ?? 0);
   const suspect = Number(scene.suspect(row)) + (hidden?.suspect ?? 0);
-  const size = 4.2 * geometry.scale;
-  let x = geometry.marks + 6;
+  let x = geometry.marks - 2;
+  context.font = fonts.small;
+  context.textAlign = "right";
   const mark = (n: number, color: string, draw: typeof drawFailed) => {
     if (n === 0) return;
-    context.strokeStyle = color;
-    draw(context, x, y, size);
-    x += 8 * geometry.scale;
     if (n > 1) {
-      const digits = n > 99 ? "99+" : String(n);
-      context.font = fonts.small;
       context.fillStyle = color;
-      context.fillText(digits, x, y + 0.5);
-      x += context.measureText(digits).width + 7 * geometry.scale;
-    } else x += 6 * geometry.scale;
+      context.fillText(count(n), x, y + 0.5);
+      x -= context.measureText(count(n)).width + 4 * scale;
+    }
+    context.strokeStyle = color;
+    draw(context, x - 5 * scale, y, 4.2 * scale);
+    x -= 16 * scale;
   };
-  mark(failed, theme.family.risk, drawFailed);
   mark(suspect, theme.suspect, drawSuspect);
+  mark(failed, theme.family.risk, drawFailed);
+  context.textAlign = "left";
+  return Math.min(geometry.textEnd, x);
 }

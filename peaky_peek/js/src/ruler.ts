@@ -1,6 +1,7 @@
 /** The ruler at the right edge: all that is shown in one strip, its failures and suspects, and where the view is. */
 import type { Context } from "./canvas";
 import { type Geometry, HEADER, RULER } from "./geometry";
+import { FAILED_RANK, SUSPECT_RANK } from "./layout";
 import type { Scene } from "./scene";
 
 const TICK = 2;
@@ -23,8 +24,8 @@ export function paintRuler(context: Context, scene: Scene, geometry: Geometry, b
   const reach = size < 1 ? height : scene.outline.count * viewport.rowHeight;
   const ticks = ticksOf(scene, Math.max(1, Math.ceil(reach / TICK)));
   for (const [rank, color, inset] of [
-    [254, theme.suspect, 4],
-    [255, theme.family.risk, 2],
+    [SUSPECT_RANK, theme.suspect, 4],
+    [FAILED_RANK, theme.family.risk, 2],
   ] as const) {
     context.fillStyle = color;
     ticks.forEach((worst, i) => {

@@ -20,7 +20,7 @@ export class Scene {
   readonly longest: number;
   readonly hasDuration: boolean;
   readonly hasCost: boolean;
-  readonly hasSuspects: boolean;
+  readonly hasMarks: boolean;
 
   constructor(
     readonly columns: Columns,
@@ -30,7 +30,7 @@ export class Scene {
     public theme: Theme,
   ) {
     this.longest = columns.duration.reduce((most, ms) => (ms > most ? ms : most), 0);
-    this.hasSuspects = columns.flags.some((flags) => (flags & SUSPECT) !== 0);
+    this.hasMarks = columns.flags.some((flags) => (flags & (FAILED | SUSPECT)) !== 0);
     this.hasDuration = outline.some((row) => columns.durationText(row) !== "");
     this.hasCost = outline.some((row) => columns.costText(row) !== "");
   }
@@ -80,7 +80,9 @@ export class Scene {
     context.textAlign = "left";
     context.fillText(from > 0 ? `Step  ·  indented from level ${(from + 1).toLocaleString("en-US")}` : "Step", 10, y);
     context.textAlign = "right";
-    if (geometry.duration) context.fillText("Duration", geometry.duration, y);
+    const { bar } = geometry;
+    const durations = geometry.duration || (bar && bar.x + bar.width);
+    if (durations) context.fillText("Duration", durations, y);
     if (geometry.cost) context.fillText("Cost", geometry.cost, y);
     context.textAlign = "left";
   }

@@ -19,7 +19,7 @@ const TYPING_MS = 200;
 
 /** One path each, in a box of 16. */
 const GLYPHS = {
-  failure: "M5 3l6 6m0-6l-6 6M8 10.5v3m-2-2l2 2 2-2",
+  failure: "M5.5 2l5 5m0-5l-5 5M4.5 10l3.5 3.5L11.5 10",
   expand: "M4 6.5L8 3l4 3.5M4 9.5L8 13l4-3.5",
   collapse: "M4 3l4 3.5L12 3M4 13l4-3.5L12 13",
   out: "M3.5 8h9",
@@ -35,11 +35,13 @@ export class Toolbar {
   private readonly matches = element("span", "pp-matches");
   private readonly note = element("div", "pp-note");
   private readonly failures: HTMLButtonElement;
+  private readonly failed = element("span", "");
   private typing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly actions: Actions) {
     this.failures = tool("failure", "Next failure (n)", actions.nextFailure);
     this.failures.classList.add("pp-failures");
+    this.failures.append(this.failed);
     this.failures.hidden = true;
     this.input.type = "search";
     this.input.spellcheck = false;
@@ -68,7 +70,7 @@ export class Toolbar {
     this.element.append(element("div", "pp-bar", this.title, tools), this.note);
   }
 
-  setTitle({ name, status, facts = [], note }: Title): void {
+  setTitle({ name, status, facts = [] }: Title): void {
     this.title.replaceChildren();
     if (status) {
       const mark = STATUS[status as keyof typeof STATUS] ?? "";
@@ -81,13 +83,11 @@ export class Toolbar {
     const line = element("span", "pp-facts-line", said);
     line.title = said;
     this.title.append(line);
-    if (note) this.say(note);
   }
 
   setFailures(n: number): void {
     this.failures.hidden = n === 0;
-    this.failures.lastChild?.remove();
-    this.failures.append(element("span", "", count(n)));
+    this.failed.textContent = count(n);
   }
 
   /** Shows the query in the input, unless the user is typing there. */

@@ -15,6 +15,7 @@ import { type Columns, type Reply, WIRE_VERSION } from "./wire";
 
 const NO_KERNEL_MS = 1_000;
 const SELECT_MS = 60;
+const NOTHING = "Nothing recorded yet: run %load_ext peaky_peek and then your agent, or decorate it with @pp.trace.";
 
 /** What browser tests and benchmarks see of a view, as `el.__peek`. */
 export interface Peek {
@@ -46,10 +47,7 @@ function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsub
   // JupyterLab's shortcuts listen before the view's own keys do.
   el.dataset.lmSuppressShortcuts = "true";
 
-  const inspector = new Inspector(model, () => {
-    adjust();
-    view.element.focus({ preventScroll: true });
-  });
+  const inspector = new Inspector(model, () => view.element.focus({ preventScroll: true }));
   const view = new TreeView(readTheme(el), {
     selected(rows) {
       clearTimeout(selecting);
@@ -78,20 +76,19 @@ function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsub
     zoom: (factor) => view.zoom(factor),
     resetZoom: () => view.resetZoom(),
   });
-  const body = element("div", "pp-body", view.element, inspector.element);
-  el.replaceChildren(toolbar.element, body);
+  const start = element("p", "pp-start");
+  el.replaceChildren(toolbar.element, element("div", "pp-body", view.element, inspector.element), start);
 
   function inspect(row: number): void {
-    if (!live) return;
-    inspector.show(row);
-    adjust();
+    if (live) inspector.show(row);
   }
 
-  /** As high as its rows, up to the height that was asked for; all of it beside an inspector. */
+  /** As high as its rows, up to the height that was asked for; all of that beside an inspector. */
   function adjust(): void {
     const height = model.get("height");
     const rows = HEADER + Math.max(3, view.scene?.columns.rows ?? 0) * ROW + 2;
-    el.style.setProperty("--pp-height", `${inspector.open ? height : Math.min(height, rows)}px`);
+    el.style.setProperty("--pp-height", `${height}px`);
+    el.style.setProperty("--pp-rows", `${Math.min(height, rows)}px`);
   }
 
   function query(text: string): void {
@@ -110,9 +107,8 @@ function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsub
     arrived = performance.now();
     view.show(columns, preview);
     toolbar.setFailures(view.scene?.outline.failures ?? 0);
-    body.hidden = columns.rows === 0;
-    if (columns.rows === 0)
-      toolbar.say("Nothing recorded yet. Begin with %load_ext peaky_peek, or decorate your agent with @pp.trace.");
+    el.classList.toggle("pp-empty", columns.rows === 0);
+    start.textContent = model.get("_title")?.note || NOTHING;
     adjust();
     view.select(model.get("_rows") ?? []);
   }
