@@ -7,6 +7,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from peaky_peek.store import exchange_records
+
+exchange_records.MEANING = f"{__name__}.meaning"
+
 
 class Endpoint(NamedTuple):
     """A kind of model call: how its path ends, what its JSON body must contain, and the module that reads it."""
@@ -18,6 +22,9 @@ class Endpoint(NamedTuple):
 
 ENDPOINTS = (Endpoint("/chat/completions", b'"messages"', "openai_chat"),)
 """A path is told by its end, whatever the host: people have proxies, gateways and servers of their own."""
+
+BLOCK = 64
+"""Positions reserved for what a request means, and for its response. The `llm_request` has the last of its own."""
 
 PATHS = tuple(endpoint.path for endpoint in ENDPOINTS)
 
@@ -31,6 +38,14 @@ def recognises(path: str, body: bytes) -> bool:
     return path.endswith(PATHS) and any(
         path.endswith(endpoint.path) and body.startswith(b"{") and endpoint.marker in body for endpoint in ENDPOINTS
     )
+
+
+def may_be_retried(status: int | None, headers: list[tuple[str, str]]) -> bool:
+    """Tell whether an SDK may send a failed request again, by the rule that they share; None: no response came."""
+    wish = dict(headers).get("x-should-retry")
+    if wish in ("true", "false"):
+        return wish == "true"
+    return status is None or status in (408, 409, 429) or status >= 500
 
 
 def module_for(url: str) -> str | None:

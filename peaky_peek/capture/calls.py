@@ -1,0 +1,148 @@
+"""A model call on its way: what is journalled of it as it happens, for `store.exchange_records` to read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import Any
+
+from peaky_peek import ids
+from peaky_peek.capture import faults, providers
+from peaky_peek.capture.bodies import Bodies
+from peaky_peek.capture.context import Scope, now_us, scope_for_event
+from peaky_peek.capture.recorder import recorder
+
+_REQUEST_HEADERS = (b"content-type", b"user-agent", b"openai-beta", b"anthropic-beta", b"anthropic-version")
+_RESPONSE_HEADERS = (
+    b"content-type", b"request-id", b"x-request-id", b"retry-after", b"retry-after-ms", b"x-should-retry",
+    b"openai-processing-ms", b"x-ratelimit-remaining-requests", b"x-ratelimit-remaining-tokens",
+)  # fmt: skip
+"""What explains a call or is needed to play it back; every other header stays out of the recording."""
+
+_bodies = Bodies()
+_last: ContextVar[Call | None] = ContextVar("peaky_peek_last_call", default=None)
+"""The model call before this one in the same task or thread."""
+
+
+class Call:
+    """One attempt of a model call.
+
+    Made when its request is sent; then told of every chunk of the response, and once how it ended.
+    """
+
+    def __init__(self, request: Any, body: bytes, scope: Scope) -> None:
+        self.session_id = scope.session.id
+        self.body = body
+        self.may_be_retried = False
+        self._status: int | None = None
+        self._headers: list[tuple[str, str]] = []
+        self._stream: Any = None
+        self._chunks: list[bytes] = []
+        self._times: list[int] = []
+        self._over = False
+        position = ids.new_position(providers.BLOCK)
+        self.exchange_id = ids.id_at(position)
+        before = _last.get()
+        former = before if before is not None and before.session_id == self.session_id else None
+        if former is not None and former.may_be_retried and former.body == body:
+            former.may_be_retried = False  # by nobody else who inherited the context
+            self.event_id: str = former.event_id
+            self.attempt: int = former.attempt + 1
+        else:
+            self.event_id, self.attempt = ids.id_at(position + providers.BLOCK - 1), 1
+        recording = recorder()
+        redactor, segment = recording.redactor, recording.segment
+        part, kept = _bodies.shorten(self.session_id, self.exchange_id, segment, body, redactor.clean)
+        header = [
+            self.exchange_id, self.event_id, self.session_id, position, scope.parent_id, scope.agent, scope.inferred,
+            now_us(), self.attempt, request.method, redactor.clean_url(str(request.url)),
+            _chosen(request.headers, _REQUEST_HEADERS), former.exchange_id if former else None,
+            part.base_id, part.prefix, part.suffix,
+        ]  # fmt: skip
+        recording.record_raw("Q", header, part.middle)
+        if segment is not None and segment == recording.segment:
+            _bodies.remember(self.session_id, part, kept)
+        _last.set(self)
+        self._started = time.perf_counter_ns()
+
+    @faults.guarded
+    def answered(self, response: Any) -> bool:
+        """Take note of a response; return whether its body is still to come."""
+        self._status = response.status_code
+        self._headers = _chosen(response.headers, _RESPONSE_HEADERS)
+        self.may_be_retried = providers.may_be_retried(self._status, self._headers)
+        if response.is_closed:
+            self.received(response.content)
+            self.ended(complete=True)
+            return False
+        self._stream = response
+        return True
+
+    def received(self, chunk: bytes) -> None:
+        """Take note of a piece of the body."""
+        self._times.append(time.perf_counter_ns())
+        self._chunks.append(chunk)
+
+    @faults.guarded
+    def ended(self, error: BaseException | None = None, *, complete: bool = False) -> None:
+        """Journal the response: it came whole, broke off, or was turned away from. Only the first end counts."""
+        if self._over:
+            return
+        self._over = True
+        failed = isinstance(error, Exception)  # others, like a cancellation, are the application's own will
+        self.may_be_retried = self.may_be_retried or (failed and self._status is None)
+        if not self.may_be_retried:
+            self.body = b""
+        duration_ms = (time.perf_counter_ns() - self._started) / 1e6
+        position = ids.new_position(providers.BLOCK)
+        recording = recorder()
+        body, sizes, times = self._received(recording.redactor.clean)
+        header = [
+            self.exchange_id, position, self._status, self._headers, duration_ms,
+            times[0] / 1000 if times and self._stream else None, sizes, times, complete,
+            f"{type(error).__name__}: {error}" if failed else None,
+        ]  # fmt: skip
+        recording.record_raw("R", header, body)
+
+    def _received(self, clean: Callable[[bytes], bytes]) -> tuple[bytes, list[int], list[int]]:
+        """Return the body that came, cleaned, with the sizes of its chunks and the microseconds between them."""
+        chunks, self._chunks = self._chunks, []
+        came = b"".join(chunks)
+        body = clean(_decoded(self._stream, came))
+        starts = [self._started, *self._times]
+        times = [(end - start) // 1000 for start, end in zip(starts, self._times, strict=False)]
+        if body == came:
+            return body, [len(chunk) for chunk in chunks], times
+        return body, [len(body)], times[:1]  # the chunks of what was encoded or redacted are not those that came
+
+
+def begin(request: Any) -> Call | None:
+    """Journal a request that is about to be sent; return None when it is no model call or recording is off."""
+    if request.method != "POST" or not request.url.path.endswith(providers.PATHS):
+        return None
+    return _begin(request)
+
+
+@faults.guarded
+def _begin(request: Any) -> Call | None:
+    try:
+        body = request.content
+    except RuntimeError:  # a body that is streamed is not read before its time
+        return None
+    if not providers.recognises(request.url.path, body):
+        return None
+    scope = scope_for_event()
+    return Call(request, body, scope) if scope is not None and scope.session.sampled else None
+
+
+def _chosen(headers: Any, names: tuple[bytes, ...]) -> list[tuple[str, str]]:
+    return [(name.decode().lower(), value.decode("latin-1")) for name, value in headers.raw if name.lower() in names]
+
+
+def _decoded(response: Any, body: bytes) -> bytes:
+    """Undo the content encoding of a body that came as a stream, as far as it came."""
+    encoding = response.headers.get("content-encoding") if response is not None else None
+    if not encoding or not body:
+        return body
+    return bytes(type(response)(200, headers={"content-encoding": encoding}, content=body).content)

@@ -1,0 +1,238 @@
+"""What exchanges mean: the events that a model call is made of, for every provider alike.
+
+A call that failed is an `llm_response` with status `error`, so that the call has an end, and an `error` that says why;
+it is known to have failed only once no retry follows. An agent that records nothing itself still has tools and
+decisions: they are read off its conversation (`metadata.derived`), unless it recorded its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+from functools import lru_cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
+
+from peaky_peek.capture import pricing
+from peaky_peek.capture.importance import importance
+from peaky_peek.capture.providers import BLOCK, may_be_retried, module_for
+from peaky_peek.capture.providers.fields import Answer, Failure, Prompt, Provider, loads
+from peaky_peek.events import Decision, Error, Event, LLMRequest, LLMResponse, Refusal, ToolCall, ToolResult
+from peaky_peek.ids import id_at
+from peaky_peek.store.exchange_records import Past, Request, Response, Sent
+
+if TYPE_CHECKING:
+    from peaky_peek.store.exchanges import Exchange
+
+_LOOK_BACK = 64  # answers among which the one is sought that asked for a tool result
+
+
+def request(exchange: Exchange, sent: Sent, past: Past) -> Request | None:
+    """Return what a request means: the tools that ran since the answer it continues, and the `llm_request`."""
+    prompt = _prompt(exchange.url, exchange.request)
+    if prompt is None:
+        return None
+    earlier = _prompt(exchange.url, sent.earlier.body) if sent.earlier else None
+    keep = _shared(earlier.messages, prompt.messages) if earlier else 0
+    tools = _Tools(exchange, sent, past)
+    tools.read(_provider(exchange.url), prompt.messages, keep)
+    asked = LLMRequest(
+        id=exchange.event_id, session_id=exchange.session_id, position=exchange.position + BLOCK - 1,
+        parent_id=sent.parent_id, agent=sent.agent, name=prompt.model or prompt.provider, time_us=exchange.started_at,
+        provider=prompt.provider, model=prompt.model, messages=prompt.messages, tools=prompt.tools,
+        settings=prompt.settings, stream=prompt.stream, upstream_event_ids=tools.evidence,
+        metadata={"context": "inferred"} if sent.inferred else {},
+    )  # fmt: skip
+    return Request(_scored([*tools.derived, asked]), keep, tools.shows)
+
+
+def response(exchange: Exchange, past: Past) -> Response:
+    """Return what a response means: the `llm_response` and what it says of failure and refusal."""
+    if exchange.status is None and exchange.error is None:
+        return Response(_scored(_answered(exchange, past, Answer(complete=False))), complete=False, pending=False)
+    answer = _answer(exchange)
+    if answer.failure and may_be_retried(exchange.status, exchange.response_headers):
+        return Response([], complete=False, pending=True)
+    return Response(_scored(_answered(exchange, past, answer)), answer.complete, pending=bool(answer.tool_calls))
+
+
+def outcome(exchange: Exchange, past: Past) -> list[Event]:
+    """Return what a response means in the end: a failure that was not retried, or the decision to call tools."""
+    answer = _answer(exchange)
+    if answer.failure:
+        return _scored(_answered(exchange, past, answer))
+    asked = past.event(exchange.event_id)
+    own = [each for each in past.events("decision", after=exchange.pending or 0) if not _is_derived(each)]
+    if asked is None or any(decision.parent_id == asked.parent_id for decision in own):
+        return []
+    return _scored([_decision(exchange, asked, answer)])
+
+
+class _Tools:
+    """The tool results that are new in a prompt: recorded by the agent itself, or derived."""
+
+    def __init__(self, exchange: Exchange, sent: Sent, past: Past) -> None:
+        self.derived: list[Event] = []
+        self.evidence: list[str] = []
+        self.shows: list[str] = []
+        self._exchange = exchange
+        self._sent = sent
+        self._past = past
+
+    def read(self, provider: Provider, messages: list[Any], keep: int) -> None:
+        returns = provider.returns(messages[keep:])
+        if not returns:
+            return
+        answers = cast("list[LLMResponse]", self._past.events("llm_response", limit=_LOOK_BACK))
+        asked_by = {call["id"]: answer for answer in reversed(answers) for call in answer.tool_calls or []}
+        calls = provider.calls(messages)
+        first = min((asked_by[each.call_id].position for each in returns if each.call_id in asked_by), default=0)
+        known = cast("list[ToolResult]", self._past.events("tool_result", after=first))
+        for returned in returns:
+            answer = asked_by.get(returned.call_id)
+            call = calls.get(returned.call_id)
+            if answer is None or call is None:  # asked for before the session began
+                continue
+            self.shows.append(str(answer.parent_id))
+            own = [each for each in known if _is_of(each, call, answer)]
+            self.evidence += [each.id for each in reversed(own) if each.id not in self.evidence]
+            if not own:
+                self._derive(call, returned.result, answer)
+
+    def _derive(self, call: dict[str, Any], result: Any, answer: LLMResponse) -> None:
+        exchange, sent = self._exchange, self._sent
+        last = exchange.position + BLOCK - 2
+        name = call["name"] or "tool"
+        position = min(exchange.position + len(self.derived), last)
+        called = ToolCall(
+            id=id_at(position), session_id=exchange.session_id, position=position, parent_id=sent.parent_id,
+            agent=sent.agent, name=name, tool_name=name, arguments=call["arguments"], call_id=call["id"],
+            upstream_event_ids=[answer.id], metadata={"derived": True},
+        )  # fmt: skip
+        position = min(position + 1, last)
+        returned = ToolResult(
+            id=id_at(position), session_id=exchange.session_id, position=position, parent_id=called.id,
+            agent=sent.agent, name=name, tool_name=name, result=result, call_id=call["id"], metadata={"derived": True},
+        )  # fmt: skip
+        self.derived += [called, returned]
+        self.evidence.append(returned.id)
+
+
+def _is_of(result: ToolResult, call: dict[str, Any], answer: LLMResponse) -> bool:
+    """Tell whether a recorded result is that of a call: by its id, or for the agent's own, by tool and place."""
+    if result.call_id is not None:
+        return bool(result.call_id == call["id"])
+    return result.tool_name == call["name"] and result.position > answer.position
+
+
+def _answered(exchange: Exchange, past: Past, answer: Answer) -> list[Event]:
+    """Return the `llm_response` and what follows from it at once, at the positions reserved for the response."""
+    asked = past.event(exchange.event_id)
+    positions = itertools.count(exchange.pending or 0)
+    prompt = cast("Prompt", _prompt(exchange.url, exchange.request))
+
+    def place(name: str, **more: Any) -> dict[str, Any]:
+        position = next(positions)
+        return {
+            "id": id_at(position), "session_id": exchange.session_id, "position": position, "name": name,
+            "parent_id": exchange.event_id, "agent": asked.agent if asked else None, "time_us": _ended(exchange),
+            **more,
+        }  # fmt: skip
+
+    model = answer.model or prompt.model
+    said = LLMResponse(
+        **place(model or prompt.provider), duration_ms=exchange.duration_ms, status=_status(answer), model=model,
+        content=answer.content, thinking=answer.thinking, tool_calls=answer.tool_calls or None,
+        finish_reason=answer.finish_reason, usage=answer.usage, complete=answer.complete, data=answer.data,
+        time_to_first_token_ms=_first_token_ms(exchange, answer),
+        cost_usd=pricing.cost_usd(model, answer.usage) if model and answer.usage else None,
+    )  # fmt: skip
+    events: list[Event] = [said]
+    if answer.refusal:
+        policy = "content_filter" if answer.finish_reason == "content_filter" else prompt.provider
+        derived = place("refusal", metadata={"derived": True}, upstream_event_ids=[said.id])
+        events.append(Refusal(**derived, reason=answer.refusal, policy_name=policy))
+    if answer.failure:
+        failure = answer.failure
+        failed = place(failure.error_type, upstream_event_ids=[said.id])
+        events.append(Error(**failed, error_type=failure.error_type, error_message=failure.error_message))
+    return events
+
+
+def _decision(exchange: Exchange, asked: Event, answer: Answer) -> Decision:
+    """Return the decision that calling tools is. It stands where the agent would have recorded its own."""
+    prompt = cast("Prompt", _prompt(exchange.url, exchange.request))
+    chosen = [str(call["name"]) for call in answer.tool_calls]
+    offered = _provider(exchange.url).tool_names(prompt.tools or [])
+    position = (exchange.pending or 0) + BLOCK - 1
+    return Decision(
+        id=id_at(position), session_id=exchange.session_id, position=position, parent_id=asked.parent_id,
+        agent=asked.agent, name=", ".join(chosen), time_us=_ended(exchange), chosen_action=", ".join(chosen),
+        reasoning=(answer.content if isinstance(answer.content, str) else None) or answer.thinking,
+        alternatives=[name for name in offered if name not in chosen], evidence_event_ids=asked.upstream_event_ids,
+        metadata={"derived": True},
+    )  # fmt: skip
+
+
+def _answer(exchange: Exchange) -> Answer:
+    """Read a response; the exception that the application saw tells more than the bytes that came before it."""
+    if exchange.status is None:
+        error_type, _, message = (exchange.error or "").partition(": ")
+        return Answer(complete=False, failure=Failure(error_type, message))
+    content_type = next((value for name, value in exchange.response_headers if name.lower() == "content-type"), "")
+    prompt = _prompt(exchange.url, exchange.request)
+    stream = "event-stream" in content_type or (not content_type and prompt is not None and prompt.stream)
+    answer = _provider(exchange.url).answer(exchange.status, exchange.response, stream=stream)
+    if exchange.complete or exchange.status >= 400 or answer.complete:
+        return answer
+    if exchange.error is not None:
+        error_type, _, message = exchange.error.partition(": ")
+        answer.failure = Failure(error_type, message)
+    elif not stream:
+        answer.failure = None  # the application turned away before the body had come
+    return answer
+
+
+def _status(answer: Answer) -> str:
+    if answer.failure:
+        return "error"
+    return "ok" if answer.complete else "cancelled"
+
+
+def _first_token_ms(exchange: Exchange, answer: Answer) -> float | None:
+    """Return when the chunk came with which the first token was there."""
+    if answer.first_token is None:
+        return None
+    came = itertools.accumulate(exchange.chunk_sizes)
+    times = itertools.accumulate(exchange.chunk_times_us)
+    return next((time / 1000 for size, time in zip(came, times, strict=False) if size >= answer.first_token), None)
+
+
+def _ended(exchange: Exchange) -> int:
+    return exchange.started_at + round((exchange.duration_ms or 0) * 1000)
+
+
+def _shared(earlier: list[Any], messages: list[Any]) -> int:
+    """Return how many messages two conversations have in common from the beginning."""
+    pairs = zip(earlier, messages, strict=False)
+    return next((at for at, (old, new) in enumerate(pairs) if old != new), min(len(earlier), len(messages)))
+
+
+def _is_derived(event: Event) -> bool:
+    return bool(event.metadata.get("derived"))
+
+
+def _scored(events: list[Event]) -> list[Event]:
+    for event in events:
+        event.importance = importance(event)
+    return events
+
+
+def _provider(url: str) -> Provider:
+    return cast("Provider", import_module(module_for(url) or ""))
+
+
+@lru_cache(maxsize=8)
+def _prompt(url: str, body: bytes) -> Prompt | None:
+    """Read a request; of a conversation, the next request and the response come back to the same bytes."""
+    read = loads(body)
+    return _provider(url).prompt(url, read) if isinstance(read, dict) else None

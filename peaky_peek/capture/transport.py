@@ -1,0 +1,127 @@
+"""The wire: one hook on `send` of the HTTP clients that model SDKs are built on sees every model call.
+
+The client classes of `httpx` and `httpx2` are patched, so it does not matter when a client is made, or by which SDK;
+modules that are imported later are patched then. A request that is no model call passes untouched. The application gets
+the very response that it would get anyway: only the stream of its body is looked at on the way.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from peaky_peek.capture import calls, faults, streams
+
+MODULES = ("httpx", "httpx2")
+
+
+class _Patch(NamedTuple):
+    client: type
+    original: Callable[..., Any]
+    ours: Callable[..., Any]
+
+
+_patches: dict[type, _Patch] = {}
+_installed = False
+
+
+def install() -> None:
+    """Record the model calls of every client from now on, whenever it was made. Doing it twice changes nothing."""
+    global _installed
+    _installed = True
+    if _finder not in sys.meta_path:
+        sys.meta_path.insert(0, _finder)
+    for name in MODULES:
+        if name in sys.modules:
+            _patch(sys.modules[name])
+
+
+def uninstall() -> None:
+    """Put everything back. Where another tool has patched on top of us, ours stays below it and does nothing."""
+    global _installed
+    _installed = False
+    if _finder in sys.meta_path:
+        sys.meta_path.remove(_finder)
+    for patch in list(_patches.values()):
+        if patch.client.__dict__.get("send") is patch.ours:
+            patch.client.send = patch.original  # type: ignore[attr-defined]
+            del _patches[patch.client]
+
+
+@faults.guarded
+def _patch(module: ModuleType) -> None:
+    for name, wrap in (("Client", _sync), ("AsyncClient", _async)):
+        client = getattr(module, name, None)
+        if client is not None and client not in _patches:
+            original = client.send
+            _patches[client] = _Patch(client, original, wrap(original, module))
+            client.send = _patches[client].ours
+
+
+def _sync(original: Callable[..., Any], module: Any) -> Callable[..., Any]:
+    stream = streams.watched(module.SyncByteStream)
+
+    @functools.wraps(original)
+    def send(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        call = calls.begin(request) if _installed else None
+        if call is None:
+            return original(self, request, *args, **kwargs)
+        try:
+            response = original(self, request, *args, **kwargs)
+        except BaseException as error:
+            call.ended(error)
+            raise
+        if call.answered(response):
+            response.stream = stream(response.stream, call)
+        return response
+
+    return send
+
+
+def _async(original: Callable[..., Any], module: Any) -> Callable[..., Any]:
+    stream = streams.watched_async(module.AsyncByteStream)
+
+    @functools.wraps(original)
+    async def send(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        call = calls.begin(request) if _installed else None
+        if call is None:
+            return await original(self, request, *args, **kwargs)
+        try:
+            response = await original(self, request, *args, **kwargs)
+        except BaseException as error:
+            call.ended(error)
+            raise
+        if call.answered(response):
+            response.stream = stream(response.stream, call)
+        return response
+
+    return send
+
+
+class _Finder(MetaPathFinder):
+    """Patches our modules right after they are imported."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        if name not in MODULES:
+            return None
+        others = [finder for finder in sys.meta_path if finder is not self]
+        found = (finder.find_spec(name, path, target) for finder in others)
+        spec = next((spec for spec in found if spec is not None), None)
+        if spec is not None and spec.loader is not None:
+            execute = spec.loader.exec_module
+
+            def execute_and_patch(module: ModuleType) -> None:
+                execute(module)
+                if _installed:
+                    _patch(module)
+
+            spec.loader.exec_module = execute_and_patch  # type: ignore[method-assign]
+        return spec
+
+
+_finder = _Finder()

@@ -1,0 +1,101 @@
+"""Exchanges: requests to model providers and their responses, as bytes.
+
+Bodies are compressed. Of a request that resends a conversation only the new part is stored: its body is
+`base[:prefix] + part + base[len(base) - suffix:]`, the base being the body of the exchange `base_id`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import zlib
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import orjson
+
+_STORED = (
+    "exchange_id", "event_id", "session_id", "position", "attempt", "method", "url", "request_headers", "started_at",
+    "status", "response_headers", "response", "chunk_sizes", "chunk_times_us", "duration_ms", "first_byte_ms",
+    "complete", "error", "pending",
+)  # fmt: skip
+JSON_COLUMNS = ("request_headers", "response_headers", "chunk_sizes", "chunk_times_us")
+_RECENT = 16
+
+
+@dataclass(slots=True, kw_only=True)
+class Exchange:
+    """One request and its response, with whole bodies.
+
+    Attributes:
+        event_id: The `llm_request` that it belongs to; `attempt` counts its exchanges from 1.
+        position: The first of the positions reserved for what the request means.
+        started_at: Microseconds since the epoch, UTC.
+        status: The HTTP status; None when no response came.
+        response: The body with its content encoding undone.
+        chunk_sizes: Bytes of `response` that came at a time.
+        chunk_times_us: Microseconds from each chunk to the next; the first from the sending of the request.
+        complete: Whether the answer came whole.
+        error: The exception that ended it in the application: type and message.
+        pending: The first of the positions reserved for what its outcome means, while that is not known.
+    """
+
+    exchange_id: str
+    event_id: str
+    session_id: str
+    position: int
+    attempt: int
+    method: str
+    url: str
+    request_headers: list[tuple[str, str]]
+    request: bytes
+    started_at: int
+    status: int | None = None
+    response_headers: list[tuple[str, str]] = field(default_factory=list)
+    response: bytes = b""
+    chunk_sizes: list[int] = field(default_factory=list)
+    chunk_times_us: list[int] = field(default_factory=list)
+    duration_ms: float | None = None
+    first_byte_ms: float | None = None
+    complete: bool | None = None
+    error: str | None = None
+    pending: int | None = None
+
+
+def load(connection: sqlite3.Connection, exchange_id: str) -> Exchange | None:
+    """Return an exchange, or None when the store has none with this id."""
+    sql = f"SELECT {', '.join(_STORED)} FROM exchanges WHERE exchange_id = ?"  # noqa: S608
+    row = connection.execute(sql, (exchange_id,)).fetchone()
+    if row is None:
+        return None
+    values = {name: value for name, value in zip(_STORED, row, strict=True) if value is not None}
+    values |= {name: orjson.loads(values[name]) for name in JSON_COLUMNS if name in values}
+    if "response" in values:
+        values["response"] = zlib.decompress(values["response"])
+    return Exchange(**values, request=request_body(connection, exchange_id))
+
+
+def request_body(connection: sqlite3.Connection, exchange_id: str) -> bytes:
+    """Return the whole body of a request.
+
+    Raises:
+        ValueError: if an earlier body that it is built on is lost.
+    """
+    parts = []
+    name = exchange_id
+    while (body := b"" if name is None else _recent.get(name)) is None:
+        sql = "SELECT base_id, prefix, suffix, request FROM exchanges WHERE exchange_id = ?"
+        row = connection.execute(sql, (name,)).fetchone()
+        if row is None:
+            raise ValueError(f"the exchange {name} that this one is built on is lost")
+        name, *part = row
+        parts.append(part)
+    for prefix, suffix, middle in reversed(parts):
+        body = body[:prefix] + zlib.decompress(middle) + body[len(body) - suffix :]
+    _recent[exchange_id] = body
+    while len(_recent) > _RECENT:
+        _recent.popitem(last=False)
+    return body
+
+
+_recent: OrderedDict[str, bytes] = OrderedDict()
+"""Bodies that the next request of their conversation is likely to be built on."""
