@@ -15,6 +15,8 @@ from tests import browser as chromium
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
+    from peaky_peek.store import Database
+
 # Set before anything of ours is imported, and inherited by every child process: no test sees the user's recordings.
 _HOME = tempfile.TemporaryDirectory(prefix="peaky-peek-tests-")
 os.environ |= {
@@ -23,6 +25,21 @@ os.environ |= {
     "XDG_DATA_HOME": str(Path(_HOME.name) / "share"),
     "IPYTHONDIR": str(Path(_HOME.name) / "ipython"),
 }
+
+
+@pytest.fixture(autouse=True)
+def store(tmp_path: Path) -> Iterator[Database]:
+    """The store in use: empty, and the test's own. Nothing stays open for the next test to fall into."""
+    from peaky_peek import store as stores
+    from peaky_peek.capture import context, recorder
+
+    yield stores.use(tmp_path / "peek.db")
+    recorder.close()
+    recorder.configure()
+    stores.current().close()
+    stores.use(None)
+    context.forget_all()
+    context.CURRENT.set(None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
