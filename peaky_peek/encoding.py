@@ -33,13 +33,17 @@ _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _MAX_NESTING = 100  # orjson writes 254 levels; tags add some of their own
 
 
-class Repr(str):
+class Repr(str):  # noqa: SLOT000 - text with attributes
     """The `repr` of an object that could not be stored as data; `type` names its class."""
 
     type: str = ""
 
 
-class Cut(str):
+class Tagged(dict[str, Any]):
+    """A tag made by this package: `encode` writes it as it is, where a user's dict that looks like one is escaped."""
+
+
+class Cut(str):  # noqa: SLOT000
     """The beginning of a value that was over the payload limit; `bytes` is the size of the whole, encoded."""
 
     bytes: int = 0
@@ -57,7 +61,7 @@ def encode(value: Any) -> bytes:
         encoded = orjson.dumps(value, default=_tag, option=_OPTIONS)
     except (TypeError, ValueError, RecursionError, RuntimeError):
         return orjson.dumps(_plain(value, ()), option=_OPTIONS)
-    # orjson writes NaN and infinities as null, and a dict of the user's may look like a tag of ours: only then look closer.
+    # orjson writes NaN and infinities as null, and a dict of the user's may look like a tag: only then look closer.
     if (b"null" in encoded or _TAG_BYTES in encoded) and _needs_care(value):
         return orjson.dumps(_plain(value, ()), option=_OPTIONS)
     return encoded
@@ -83,7 +87,7 @@ def cut(encoded: bytes, limit: int) -> bytes:
 
 
 def _needs_care(value: Any) -> bool:
-    """Tell whether a value that orjson accepted holds a non-finite float, a dict like a tag, or an object that is neither."""
+    """Tell whether a value that orjson took holds a non-finite float, a dict like a tag, or an unknown object."""
     stack = [value]
     while stack:
         item = stack.pop()
@@ -94,7 +98,7 @@ def _needs_care(value: Any) -> bool:
             if item - item != 0:
                 return True
         elif isinstance(item, dict):
-            if TAG in item:
+            if TAG in item and kind is not Tagged:
                 return True
             stack.extend(item.values())
         elif isinstance(item, (list, tuple)):
@@ -143,7 +147,7 @@ def _fields(value: Any) -> Any:
             return value.item()
         text = repr(value)
         text.encode()
-    except Exception as error:  # a hostile object must not stop the recording
+    except Exception as error:  # noqa: BLE001 - a hostile object must not stop the recording
         text = f"<{kind.__qualname__}: {type(error).__name__} while it was recorded>"
     return {TAG: "repr", "value": text, "type": f"{kind.__module__}.{kind.__qualname__}"}
 
@@ -178,7 +182,7 @@ def _plain(value: Any, parents: tuple[int, ...], nested: bool = False) -> Any:
 
 def _plain_dict(value: dict[Any, Any], inside: tuple[int, ...], nested: bool) -> dict[str, Any]:
     items = list(value.items())
-    if TAG not in value and all(type(key) is str and _is_unicode(key) for key, _ in items):
+    if (TAG not in value or type(value) is Tagged) and all(type(key) is str and _is_unicode(key) for key, _ in items):
         return {key: _plain(item, inside, nested) for key, item in items}
     return {TAG: "dict", "value": [[_plain(k, inside, nested), _plain(v, inside, nested)] for k, v in items]}
 
@@ -210,7 +214,7 @@ def _untag(value: Any) -> Any:
     return read(value) if read else {key: _untag(item) for key, item in value.items()}
 
 
-def _marked(value: dict[str, Any], kind: type[Repr] | type[Cut], attribute: str) -> str:
+def _marked(value: dict[str, Any], kind: type[Repr | Cut], attribute: str) -> str:
     text = kind(value["value"])
     setattr(text, attribute, value.get("type" if kind is Repr else "bytes"))
     return text

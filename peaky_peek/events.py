@@ -127,7 +127,11 @@ class Event:
     def to_dict(self) -> dict[str, Any]:
         """Return every field by name, the type included."""
         base = {name: getattr(self, name) for name in BASE_FIELDS}
-        return {"event_type": self.event_type.value, **base, **{name: getattr(self, name) for name in self.typed_fields}}
+        return {
+            "event_type": self.event_type.value,
+            **base,
+            **{name: getattr(self, name) for name in self.typed_fields},
+        }
 
     def __str__(self) -> str:
         return self.id
@@ -137,7 +141,7 @@ class Event:
 
     def __await__(self) -> Generator[None, None, Event]:
         return self
-        yield  # what makes this a generator, as an awaitable must be
+        yield  # type: ignore[unreachable]  # what makes this a generator, as an awaitable must be
 
 
 @dataclass(slots=True, eq=False, kw_only=True, repr=False)

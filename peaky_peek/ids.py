@@ -1,8 +1,8 @@
 """Positions and ids: the one clock that orders everything a process records.
 
-A *position* is `milliseconds << 20 | counter`, strictly increasing within a process even when the wall clock steps back.
-An id is the UUIDv7 (RFC 9562) of a position, so ids of one process sort in the order of recording. Its middle is constant
-for the process and its end is scrambled, so that the last four characters tell neighbours apart.
+A *position* is `milliseconds << 20 | counter`, strictly increasing within a process even when the clock steps back.
+An id is the UUIDv7 (RFC 9562) of a position, so ids of one process sort in the order of recording. Its middle is
+constant for the process and its end is scrambled, so that the last four characters tell neighbours apart.
 """
 
 from __future__ import annotations

@@ -1,0 +1,66 @@
+"""Peaky Peek: a debugger for AI agents that lives in the notebook.
+
+Record with `trace`, `tool` and `trace_session`, or let `%load_ext peaky_peek` do it; look with `tree`; ask with
+`sessions`, `events` and `graph`. Everything is in one local SQLite file.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+import peaky_peek.capture.providers  # noqa: F401 - whoever ingests must know how to read model calls
+from peaky_peek.capture.control import init, pause, status, uninstall
+from peaky_peek.capture.decorators import llm, tool, trace
+from peaky_peek.capture.spans import TraceContext, start_session, trace_session
+
+if TYPE_CHECKING:
+    from peaky_peek.capture.labels import label
+    from peaky_peek.demo import demo
+    from peaky_peek.frames import (
+        ALL,
+        SCHEMA,
+        decisions,
+        event,
+        events,
+        llm_calls,
+        messages,
+        session,
+        sessions,
+        tool_calls,
+    )
+    from peaky_peek.graphs import graph
+    from peaky_peek.interop import load
+    from peaky_peek.widgets import tree
+
+_LAZY = {
+    "label": "peaky_peek.capture.labels", "demo": "peaky_peek.demo", "graph": "peaky_peek.graphs",
+    "load": "peaky_peek.interop", "tree": "peaky_peek.widgets",
+    **dict.fromkeys(
+        ("ALL", "SCHEMA", "decisions", "event", "events", "llm_calls", "messages", "session", "sessions", "tool_calls"),
+        "peaky_peek.frames",
+    ),
+}  # fmt: skip
+__version__ = "0.1.0"
+__all__ = [
+    "ALL", "SCHEMA", "TraceContext", "decisions", "demo", "event", "events", "graph", "init", "label", "llm",
+    "llm_calls", "load", "messages", "pause", "session", "sessions", "start_session", "status", "tool", "tool_calls",
+    "trace", "trace_session", "tree", "uninstall",
+]  # fmt: skip
+
+
+del events  # the module of the vocabulary; here the name means the frame
+
+
+def __getattr__(name: str) -> Any:
+    """Load the heavier half of the package when it is first asked for: recording never pays for pandas."""
+    module = _LAZY.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(module), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY})

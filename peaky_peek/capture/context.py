@@ -1,0 +1,177 @@
+"""Where an event belongs: the session that is open, and the event inside which things happen now."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from peaky_peek import encoding, ids
+from peaky_peek.capture.recorder import active, recorder
+from peaky_peek.store import sessions as references
+
+
+@dataclass(slots=True, eq=False)
+class OpenSession:
+    """A session that this process has open."""
+
+    id: str
+    name: str
+    root_id: str
+    sampled: bool = True
+    """Whether it is recorded at all."""
+    first_event: str | None = None
+    raised: BaseException | None = None
+    """The exception on its way out, already recorded where it came from."""
+
+
+@dataclass(slots=True, eq=False)
+class Scope:
+    """What new events belong to: a session, the event around them, and the agent at work."""
+
+    session: OpenSession
+    parent_id: str | None
+    agent: str | None
+    inferred: bool = False
+    """Whether the session is only guessed, because the code runs outside all of them."""
+
+
+CURRENT: ContextVar[Scope | None] = ContextVar("peaky_peek_scope", default=None)
+"""Set and set back by hand: a token reset fails in a generator that is closed somewhere else."""
+
+open_sessions: dict[str, OpenSession] = {}
+paused = False
+sample = 1.0
+origin: dict[str, Any] = {}
+"""Session columns that are the same for every session begun now: the notebook and the cell."""
+fallback: Callable[[], Scope | None] | None = None
+"""Asked for the scope of events outside any session; a notebook gives the session of the running cell."""
+
+
+def current() -> Scope | None:
+    """Return what new events belong to here, or None outside any session."""
+    return CURRENT.get()
+
+
+def scope_for_event() -> Scope | None:
+    """Return what an event belongs to that happens now: None when recording is off.
+
+    Outside any session it joins the process's only open one, else an implicit one named after the script or the cell.
+    """
+    if paused:
+        return None
+    scope = CURRENT.get()
+    if scope is not None:
+        return scope
+    if fallback is not None and (scope := fallback()) is not None:
+        return scope
+    if len(open_sessions) == 1:
+        (session,) = open_sessions.values()
+        return Scope(session, session.first_event, None, inferred=True)
+    name = Path(sys.argv[0]).stem if sys.argv and sys.argv[0] not in ("", "-c", "-m") else "python"
+    session = open_sessions.get(_implicit_id or "") or _begin_implicit(name)
+    return Scope(session, None, None, inferred=True)
+
+
+_implicit_id: str | None = None
+
+
+def _begin_implicit(name: str) -> OpenSession:
+    global _implicit_id
+    session = begin(name)
+    _implicit_id = session.id
+    return session
+
+
+def begin(name: str, *, session_id: str | None = None, parent: OpenSession | None = None, **fields: Any) -> OpenSession:
+    """Open a session and record that it began."""
+    position = ids.new_position()
+    session_id = session_id or ids.id_at(position)
+    root = parent.root_id if parent else session_id
+    sampled = parent.sampled if parent else sample >= 1.0 or random.random() < sample  # noqa: S311 - no secret
+    session = OpenSession(session_id, name, root, sampled)
+    open_sessions[session_id] = session
+    if sampled:
+        if parent is None:
+            references.note_started(session_id)
+        values = {
+            "name": name, "status": "running", "started_at": now_us(), "owner": recorder().owner,
+            "root_session_id": root, "parent_session_id": parent.id if parent else None, "git_commit": git_commit(),
+            **origin, **fields,
+        }  # fmt: skip
+        note(session_id, {key: value for key, value in values.items() if value is not None}, position)
+    return session
+
+
+def end(session: OpenSession, status: str, **fields: Any) -> None:
+    """Close a session and record how it ended."""
+    global _implicit_id
+    if open_sessions.pop(session.id, None) is None:
+        return
+    if session.id == _implicit_id:
+        _implicit_id = None
+    session.raised = None
+    if session.sampled:
+        note(session.id, {"status": status, "ended_at": now_us(), **fields})
+    recorder().forget(session.id)
+
+
+def note(session_id: str, fields: dict[str, Any], position: int | None = None) -> None:
+    """Record columns of a session."""
+    header = [session_id, ids.new_position() if position is None else position]
+    recorder().record_raw("S", header, encoding.encode(fields))
+
+
+def end_all() -> None:
+    """Close what is still open when the process ends: the script's own session is complete, others were cut short."""
+    if active() is not None:
+        for session in list(open_sessions.values()):
+            end(session, "completed" if session.id == _implicit_id else "interrupted")
+
+
+def forget_all() -> None:
+    """Forget open sessions without a record, in a forked child: they are its parent's."""
+    open_sessions.clear()
+
+
+def now_us() -> int:
+    """Return the time as UTC microseconds."""
+    return time.time_ns() // 1000
+
+
+_commits: dict[str, str | None] = {}
+
+
+def git_commit() -> str | None:
+    """Return the commit that the working folder is at, read from its `.git`; None outside a repository."""
+    folder = str(Path.cwd())
+    if folder not in _commits:
+        try:
+            _commits[folder] = _read_commit(Path(folder))
+        except OSError:
+            _commits[folder] = None
+    return _commits[folder]
+
+
+def _read_commit(folder: Path) -> str | None:
+    for place in (folder, *folder.parents):
+        git = place / ".git"
+        if git.is_dir():
+            head = (git / "HEAD").read_text().strip()
+            if not head.startswith("ref: "):
+                return head
+            ref = git / head[5:]
+            if ref.exists():
+                return ref.read_text().strip()
+            packed = (git / "packed-refs").read_text().splitlines()
+            return next((line.split()[0] for line in packed if line.endswith(head[4:])), None)
+    return None
+
+
+os.register_at_fork(after_in_child=forget_all)

@@ -1,0 +1,222 @@
+"""The decorators: `trace` for agents, `tool` for their tools, `llm` for model clients that nothing else knows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, Self, TypeVar, overload
+
+from peaky_peek.capture import faults
+from peaky_peek.capture.context import CURRENT, Scope, scope_for_event
+from peaky_peek.capture.spans import TraceContext, described_error
+from peaky_peek.capture.verbs import Common, Verbs, emit
+from peaky_peek.capture.wrapping import Arguments, source_of, wrap
+from peaky_peek.events import Error, Event, LLMRequest, ToolCall, ToolResult
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@overload
+def trace(function: F, /) -> F: ...
+@overload
+def trace(
+    *, name: str | None = None, framework: str | None = None, task: str | None = None, version: str | None = None,
+    tags: Iterable[str] = (), new_session: bool = False,
+) -> Callable[[F], F]: ...  # fmt: skip
+def trace(function: Any = None, /, **options: Any) -> Any:
+    """Record every call of an agent: a session, or inside one, an agent span in it.
+
+    Works on functions, coroutine functions, generators and async generators, bare or with options.
+
+    Args:
+        function: the agent.
+        **options: `name` (else the function's), and the options of `TraceContext`.
+
+    Example:
+        >>> @trace(name="greeter", task="greeting")
+        ... def agent(who):
+        ...     return f"hello {who}"
+        >>> agent("you")
+        'hello you'
+    """
+    if function is None:
+        return lambda decorated: _trace(decorated, options)
+    return _trace(function, options)
+
+
+def _trace(function: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
+    options = dict(options)
+    name = options.pop("name", None) or function.__name__
+    arguments, code = Arguments(function), _once(lambda: source_of(function))
+
+    def make_span(args: tuple[Any, ...], kwargs: dict[str, Any]) -> TraceContext:
+        return TraceContext(name, input=arguments.named(args, kwargs), code=code(), **options)
+
+    return wrap(function, make_span)
+
+
+@overload
+def tool(function: F, /) -> F: ...
+@overload
+def tool(*, name: str | None = None) -> Callable[[F], F]: ...
+def tool(function: Any = None, /, *, name: str | None = None) -> Any:
+    """Record every call of a tool: a `tool_call` with its arguments, and a `tool_result` with what came back.
+
+    Example:
+        >>> @tool
+        ... def add(a, b):
+        ...     return a + b
+        >>> add(1, b=2)
+        3
+    """
+    if function is None:
+        return lambda decorated: _tool(decorated, name)
+    return _tool(function, name)
+
+
+def _tool(function: Callable[..., Any], name: str | None) -> Callable[..., Any]:
+    arguments, tool_name = Arguments(function), name or function.__name__
+    return wrap(function, lambda args, kwargs: _ToolSpan(tool_name, arguments.named(args, kwargs)))
+
+
+def llm(*, model: str | None = None, provider: str | None = None) -> Callable[[F], F]:
+    """Record every call of a model client that Peaky Peek does not know: an `llm_request` and an `llm_response`.
+
+    The prompt is the argument named `messages` or `prompt`, else the first. The answer is text, or of OpenAI's shape.
+
+    Example:
+        >>> @llm(model="my-model")
+        ... def complete(prompt):
+        ...     return "42"
+        >>> complete("6 * 7?")
+        '42'
+    """
+
+    def decorate(function: F) -> F:
+        arguments = Arguments(function)
+        wrapped: Any = wrap(function, lambda args, kwargs: _LLMSpan(model, provider, arguments.named(args, kwargs)))
+        return wrapped  # type: ignore[no-any-return]
+
+    return decorate
+
+
+class _CallSpan:
+    """A call with its answer, under the event around it."""
+
+    def __init__(self) -> None:
+        self.output: Any = None
+        self._scope: Scope | None = None
+        self._inside: Scope | None = None
+        self._started_at = 0
+
+    def open(self) -> Self:
+        try:
+            self._scope = scope_for_event()
+            self._started_at = time.perf_counter_ns()
+            if self._scope is not None:
+                call = self._record_call(self._scope)
+                self._inside = Scope(self._scope.session, call.id, self._scope.agent, self._scope.inferred)
+        except Exception as error:  # noqa: BLE001 - the agent never notices
+            faults.report(error)
+        return self
+
+    def close(self, error: BaseException | None = None) -> None:
+        if self._inside is None:
+            return
+        status = "ok" if error is None else "error" if isinstance(error, Exception) else "cancelled"
+        took = (time.perf_counter_ns() - self._started_at) / 1e6
+        try:
+            self._record_answer(self._inside, error, {"duration_ms": took, "status": status})
+        except Exception as fault:  # noqa: BLE001 - the agent never notices
+            faults.report(fault)
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        before = CURRENT.get()
+        if self._inside is not None:
+            CURRENT.set(self._inside)
+        try:
+            yield
+        finally:
+            CURRENT.set(before)
+
+    def _record_call(self, scope: Scope) -> Event:
+        raise NotImplementedError
+
+    def _record_answer(self, inside: Scope, error: BaseException | None, common: Common) -> None:
+        raise NotImplementedError
+
+
+class _ToolSpan(_CallSpan):
+    def __init__(self, name: str, arguments: dict[str, Any]) -> None:
+        super().__init__()
+        self._name, self._arguments = name, arguments
+
+    def _record_call(self, scope: Scope) -> Event:
+        return emit(ToolCall, scope, {}, {"tool_name": self._name, "arguments": self._arguments})
+
+    def _record_answer(self, inside: Scope, error: BaseException | None, common: Common) -> None:
+        said = None if error is None else f"{type(error).__name__}: {error}"
+        emit(ToolResult, inside, common, {"tool_name": self._name, "result": self.output, "error": said})
+
+
+class _LLMSpan(_CallSpan):
+    def __init__(self, model: str | None, provider: str | None, arguments: dict[str, Any]) -> None:
+        super().__init__()
+        self._model, self._provider, self._arguments = model, provider, arguments
+
+    def _record_call(self, scope: Scope) -> Event:
+        settings = dict(self._arguments)
+        key = next((key for key in ("messages", "prompt") if key in settings), next(iter(settings), None))
+        prompt = settings.pop(key) if key is not None else None
+        messages = prompt if isinstance(prompt, list) or prompt is None else [{"role": "user", "content": prompt}]
+        typed = {
+            "provider": self._provider, "model": settings.pop("model", self._model), "messages": messages,
+            "tools": settings.pop("tools", None), "settings": settings or None,
+        }  # fmt: skip
+        return emit(LLMRequest, scope, {}, typed)
+
+    def _record_answer(self, inside: Scope, error: BaseException | None, common: Common) -> None:
+        answers = _Answers(inside)
+        if error is not None:
+            answers.record_llm_response(self._model, complete=False, **common)
+            if isinstance(error, Exception):
+                emit(Error, inside, {"status": "error"}, described_error(error))
+        else:
+            answers.record_llm_response(self._model, **answer_of(self.output), **common)
+
+
+class _Answers(Verbs):
+    def __init__(self, scope: Scope) -> None:
+        self._inside = scope
+
+    def _scope(self) -> Scope:
+        return self._inside
+
+
+def answer_of(output: Any) -> dict[str, Any]:
+    """Return the fields of an answer that is text, a list of pieces, or of the shape of OpenAI's chat completions."""
+    if hasattr(type(output), "model_dump"):
+        output = output.model_dump()
+    if isinstance(output, list) and all(isinstance(piece, str) for piece in output):
+        return {"content": "".join(output)}
+    if not isinstance(output, dict) or not isinstance(output.get("choices"), list) or not output["choices"]:
+        return {"content": output}
+    choice = output["choices"][0]
+    message = choice.get("message") or {}
+    return {
+        "content": message.get("content"), "tool_calls": message.get("tool_calls"), "usage": output.get("usage"),
+        "finish_reason": choice.get("finish_reason"),
+    }  # fmt: skip
+
+
+def _once(make: Callable[[], Any]) -> Callable[[], Any]:
+    made: list[Any] = []
+
+    def get() -> Any:
+        if not made:
+            made.append(make())
+        return made[0]
+
+    return get

@@ -1,0 +1,36 @@
+"""Says afterwards whether runs were good."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from peaky_peek import store
+from peaky_peek.capture import context
+from peaky_peek.store.sessions import resolve_many
+
+
+def label(
+    sessions: Any, *, outcome: str | None = None, score: float | None = None, tags: Iterable[str] | None = None,
+    note: str | None = None,
+) -> int:  # fmt: skip
+    """Label recorded sessions, and return how many.
+
+    What is not given stays as it is; `tags` replaces the tags.
+
+    Args:
+        sessions: a session reference, or several: a list, a frame, a mask or a query.
+        outcome: "pass", "fail" or a word of yours.
+        score: how good it was.
+        tags: labels.
+        note: what you want to remember.
+
+    Raises:
+        SessionNotFound: if a reference does not resolve.
+    """
+    fields = {"outcome": outcome, "score": score, "tags": None if tags is None else [*tags], "note": note}
+    given = {key: value for key, value in fields.items() if value is not None}
+    ids = resolve_many(sessions, store.current())
+    for session_id in ids:
+        context.note(session_id, given)
+    return len(ids)

@@ -1,0 +1,173 @@
+"""The flight recorder: an event is encoded, redacted and in the journal before the call that records it returns."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from peaky_peek import store
+from peaky_peek.capture import faults
+from peaky_peek.capture.history import Histories
+from peaky_peek.capture.importance import importance
+from peaky_peek.capture.redaction import Redactor, load_key
+from peaky_peek.errors import PeekError
+from peaky_peek.events import Event, LLMRequest
+from peaky_peek.store import records
+from peaky_peek.store.database import Database
+from peaky_peek.store.journal import JournalWriter
+from peaky_peek.store.writer import Writer
+
+E = TypeVar("E", bound=Event)
+
+
+class Recorder:
+    """Writes what happens in this process to the journal of one store.
+
+    Args:
+        database: the store.
+        redact: "secrets", or None to record them.
+        max_payload_kb: cut longer values to this size, marked; None keeps everything.
+    """
+
+    def __init__(
+        self, database: Database, redact: Literal["secrets"] | None = "secrets", max_payload_kb: float | None = None
+    ) -> None:
+        self.database = database
+        self.owner = f"{os.getpid()}-{os.urandom(6).hex()}"
+        self.lost = 0
+        """Events that could be written nowhere."""
+        self._max_payload = None if max_payload_kb is None else int(max_payload_kb * 1024)
+        self.redactor = Redactor(redact, key=lambda: load_key(_key_path(database)))
+        self._clean: Callable[[bytes], bytes] = self.redactor.clean
+        self._journal = JournalWriter(database.journal_folders, self.owner, self._announce)
+        self._writer = Writer(database, self.owner)
+        self._histories = Histories()
+        self._is_new = not database.path.exists()
+
+    def record(self, event: E) -> E:
+        """Record an event and return it; it outlives the process from here on. Never raises."""
+        try:
+            if event.importance is None:
+                event.importance = importance(event)
+            if isinstance(event, LLMRequest) and event.messages:
+                messages = self._histories.compact(event, self._journal.segment)
+                body = records.encode_event(event, self._max_payload, messages=messages)
+            else:
+                body = records.encode_event(event, self._max_payload)
+            self._journal.append(self._clean(body))
+            self._writer.notify()
+        except Exception as error:  # noqa: BLE001 - the agent never notices
+            self.lost += 1
+            faults.report(error)
+        return event
+
+    def record_raw(self, kind: str, header: Sequence[Any], payload: bytes = b"") -> None:
+        """Record something that is not an event; header and payload are redacted like everything else. Never raises."""
+        try:
+            self._journal.append(self._clean(records.encode_record(kind, header, payload)))
+            self._writer.notify()
+        except Exception as error:  # noqa: BLE001 - the agent never notices
+            self.lost += 1
+            faults.report(error)
+
+    def clean(self, data: bytes) -> bytes:
+        """Return `data` without secrets."""
+        return self._clean(data)
+
+    @property
+    def segment(self) -> str | None:
+        """The journal segment in use; a reference from one record to an earlier one never leaves its segment."""
+        return self._journal.segment
+
+    @property
+    def problem(self) -> str | None:
+        """Why the store takes nothing in at the moment, as a sentence."""
+        return None if self._writer.problem is None else str(self._writer.problem)
+
+    def forget(self, session_id: str) -> None:
+        """Drop what is kept in memory about a session that has ended."""
+        self._histories.forget(session_id)
+
+    def close(self, wait: float = 2.0) -> None:
+        """Ingest what is pending, for at most `wait` seconds, and let go of the journal."""
+        self._writer.stop()
+        self._journal.close()
+        try:
+            self.database.ingest(wait=wait, owner=self.owner)
+        except Exception as error:  # noqa: BLE001 - it is safe in the journal, and the next reader takes it in
+            if not isinstance(error, PeekError):
+                faults.report(error)
+
+    def abandon(self) -> None:
+        """Let go in a forked child of what belongs to its parent."""
+        self._journal.abandon()
+
+    def _announce(self, folder: Path) -> None:
+        """Say once where recordings go: at the very first, and when it is not where it should be."""
+        wanted = self.database.journal_folders[0]
+        if folder != wanted:
+            print(  # noqa: T201
+                f"Peaky Peek cannot write beside {self.database.path}; what is recorded waits in {folder}"
+                " and enters the store once its folder can be written.",
+                file=sys.stderr,
+            )
+        elif self._is_new and "PEAKY_PEEK_DB" not in os.environ:
+            print(f"Peaky Peek records into {self.database.path}", file=sys.stderr)  # noqa: T201
+        self._is_new = False
+
+
+def _key_path(database: Database) -> Path:
+    return database.path.with_name(f"{database.path.name}.key")
+
+
+_options: dict[str, Any] = {}
+_recorder: Recorder | None = None
+
+
+def recorder() -> Recorder:
+    """Return the recorder of this process, made at the first use."""
+    global _recorder
+    if _recorder is None or _recorder.database is not store.current():
+        former, _recorder = _recorder, Recorder(store.current(), **_options)
+        if former is not None:
+            former.close()
+    return _recorder
+
+
+def configure(**options: Any) -> None:
+    """Set how the recorder is made (see `Recorder`); the last call wins."""
+    global _recorder
+    if options != _options:
+        _options.clear()
+        _options.update(options)
+        former, _recorder = _recorder, None
+        if former is not None:
+            former.close()
+
+
+def close() -> None:
+    """Close the recorder of this process, if there is one."""
+    global _recorder
+    former, _recorder = _recorder, None
+    if former is not None:
+        former.close()
+
+
+def active() -> Recorder | None:
+    """Return the recorder if anything was recorded yet."""
+    return _recorder
+
+
+def _after_fork() -> None:
+    global _recorder
+    if _recorder is not None:
+        _recorder.abandon()
+        _recorder = None
+
+
+atexit.register(close)
+os.register_at_fork(after_in_child=_after_fork)

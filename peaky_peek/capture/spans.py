@@ -1,0 +1,241 @@
+"""Sessions and agent spans as context managers: `trace_session`, `start_session`, and the class that both return."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from peaky_peek.capture import context, faults, propagation
+from peaky_peek.capture.context import CURRENT, OpenSession, Scope
+from peaky_peek.capture.verbs import Common, Verbs, emit
+from peaky_peek.errors import PeekError
+from peaky_peek.events import AgentEnd, AgentStart, Error, Event
+
+
+class TraceContext(Verbs):
+    """A run of an agent that is being recorded: a session, or inside one, an agent span in it.
+
+    Enter it with `with` or `async with`. An exception that leaves it is recorded as an `error`, ends it as failed and
+    goes on unchanged.
+
+    Args:
+        agent_name: names the agent, and the session if this opens one.
+        framework: what the agent is built on.
+        session_id: opens a session of this id, nested if one is open; a run of an id that exists becomes `id#2`.
+        resume: continue the session of that id instead.
+        new_session: open a session of its own (nested) even inside another.
+        task: groups runs of the same job.
+        version: groups runs of the same code.
+        tags: labels for the session.
+        thread: groups the sessions of one conversation.
+        input: what the agent was given.
+        code: its source.
+
+    Example:
+        >>> with TraceContext("weather_agent") as ctx:
+        ...     event = ctx.record_decision("rain expected", confidence=0.9, chosen_action="take an umbrella")
+        >>> event.name
+        'take an umbrella'
+    """
+
+    def __init__(
+        self, agent_name: str = "agent", framework: str | None = None, session_id: str | None = None, *,
+        resume: bool = False, new_session: bool = False, task: str | None = None, version: str | None = None,
+        tags: Iterable[str] = (), thread: str | None = None, input: Any = None, code: str | None = None,  # noqa: A002
+    ) -> None:  # fmt: skip
+        self.name = agent_name
+        self.output: Any = None
+        """What the agent returned; recorded when it ends."""
+        self._wanted_id = session_id
+        self._resume = resume
+        self._new_session = new_session or session_id is not None
+        self._input, self._code = input, code
+        self._fields = {
+            "framework": framework, "task": task, "version": version, "tags": [str(tag) for tag in tags] or None,
+            "thread": thread,
+        }  # fmt: skip
+        self._session: OpenSession | None = None
+        self._owns_session = False
+        self._start: AgentStart | None = None
+        self._inside: Scope | None = None
+        self._outside: Scope | None = None
+        self._started_at = 0
+
+    @property
+    def session_id(self) -> str | None:
+        """The id of the session; None before it is entered."""
+        return None if self._session is None else self._session.id
+
+    def open(self) -> Self:
+        """Begin, without making this the place where other code's events go."""
+        try:
+            self._open()
+        except Exception as error:  # noqa: BLE001 - the agent never notices
+            faults.report(error)
+        return self
+
+    def _open(self) -> None:
+        if context.paused or self._start is not None:
+            return
+        outside = CURRENT.get()
+        self._started_at = time.perf_counter_ns()
+        if outside is not None and not self._new_session:
+            self._session, parent_id = outside.session, outside.parent_id
+        else:
+            propagation.install()
+            parent = outside.session if outside is not None else None
+            parent_id = None if outside is None else outside.parent_id
+            session_id = _free_id(self._wanted_id) if self._wanted_id and not self._resume else self._wanted_id
+            described = {**self._fields, **_described(self._input, self._code)}
+            self._session = context.begin(self.name, session_id=session_id, parent=parent, **described)
+            self._owns_session = True
+        self._session.raised = None
+        scope = Scope(self._session, parent_id, self.name)
+        self._start = emit(AgentStart, scope, {"name": self.name}, {"input": self._input, "code": self._code})
+        if self._session.first_event is None:
+            self._session.first_event = self._start.id
+        self._inside = Scope(self._session, self._start.id, self.name)
+
+    def close(self, error: BaseException | None = None) -> None:
+        """End it: completed, or failed with `error`."""
+        try:
+            self._close(error)
+        except Exception as fault:  # noqa: BLE001 - the agent never notices
+            faults.report(fault)
+
+    end = close
+
+    def _close(self, error: BaseException | None) -> None:
+        session, start, inside = self._session, self._start, self._inside
+        if session is None or start is None or inside is None:
+            return
+        self._start = None
+        if CURRENT.get() is inside:
+            CURRENT.set(self._outside)
+        status, session_status = _verdict(error)
+        if status == "error" and error is not None and session.raised is not error:
+            session.raised = error
+            emit(Error, inside, {"status": "error"}, described_error(error))
+        took = (time.perf_counter_ns() - self._started_at) / 1e6
+        common: Common = {"name": self.name, "status": status, "duration_ms": took, "parent_id": start.id}
+        emit(AgentEnd, inside, common, {"output": self.output})
+        if self._owns_session:
+            output = {} if self.output is None else {"output": self.output}
+            context.end(session, session_status, **output)
+
+    def __enter__(self) -> Self:
+        self.open()
+        if self._inside is not None:
+            self._outside = CURRENT.get()
+            CURRENT.set(self._inside)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(error)
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(error)
+
+    @contextmanager
+    def active(self) -> Any:
+        """Make this the place where events go, only while the block runs: for generators between two of their values."""
+        before = CURRENT.get()
+        if self._inside is not None:
+            CURRENT.set(self._inside)
+        try:
+            yield
+        finally:
+            CURRENT.set(before)
+
+    def set_parent(self, event: Event | str) -> None:
+        """Make `event` the parent of what this context records from now on."""
+        if self._inside is not None:
+            self._inside.parent_id = str(event)
+
+    def outcome(self, outcome: str, score: float | None = None, note: str | None = None) -> None:
+        """Say whether the run was good: "pass", "fail" or a word of yours, with a score and a note."""
+        if self._session is not None and self._session.sampled:
+            given = {"outcome": outcome, "score": score, "note": note}
+            context.note(self._session.id, {key: value for key, value in given.items() if value is not None})
+
+    def _scope(self) -> Scope | None:
+        if context.paused or self._inside is None:
+            return None
+        scope = CURRENT.get()  # a span opened inside this one, by a tool say, is where it happens
+        return scope if scope is not None and scope.session is self._session else self._inside
+
+    def __repr__(self) -> str:
+        return f"TraceContext({self.name!r})"
+
+
+def trace_session(agent_name: str = "agent", **options: Any) -> TraceContext:
+    """Return a context manager that records what happens inside as a session; options are those of `TraceContext`."""
+    return TraceContext(agent_name, **options)
+
+
+def start_session(agent_name: str = "agent", **options: Any) -> TraceContext:
+    """Begin a session that spans notebook cells, until its `.end()`; options are those of `TraceContext`."""
+    return TraceContext(agent_name, new_session=True, **options).__enter__()
+
+
+def _verdict(error: BaseException | None) -> tuple[Literal["ok", "error", "cancelled"], str]:
+    """Return the status of the span, and of the session if the span is its root."""
+    if error is None or (isinstance(error, SystemExit) and not error.code):
+        return "ok", "completed"
+    if isinstance(error, Exception):
+        return "error", "failed"
+    return "cancelled", "completed" if isinstance(error, GeneratorExit) else "interrupted"
+
+
+def described_error(error: BaseException) -> dict[str, Any]:
+    """Return the fields of an `Error` event for an exception."""
+    import traceback
+
+    kind = type(error)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - a hostile exception
+        message = ""
+    trace = "".join(traceback.format_exception(error))
+    return {"error_type": name, "error_message": message, "stack_trace": trace}
+
+
+def _described(given: Any, code: str | None) -> dict[str, Any]:
+    described: dict[str, Any] = {"input": given}
+    if code is not None:
+        import hashlib
+
+        described["code_hash"] = hashlib.sha256(code.encode("utf-8", "replace")).hexdigest()[:16]
+    return described
+
+
+def _free_id(wanted: str) -> str:
+    """Return `wanted`, or if there is such a session, the next free `wanted#2`."""
+    from peaky_peek import store
+
+    database = store.current()
+    try:
+        database.ingest(wait=0.5)
+        like = wanted.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "#%"
+        rows = database.connection().execute(
+            "SELECT session_id FROM sessions WHERE session_id = ? OR session_id LIKE ? ESCAPE '\\'", (wanted, like)
+        )
+        taken = {row[0] for row in rows} | context.open_sessions.keys()
+    except PeekError:
+        taken = set(context.open_sessions)
+    number, free = 1, wanted
+    while free in taken:
+        number += 1
+        free = f"{wanted}#{number}"
+    return free

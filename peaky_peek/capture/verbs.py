@@ -1,0 +1,299 @@
+"""The verbs: one `record_*` for each type of event."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any, TypedDict, TypeVar, Unpack
+
+from peaky_peek import ids
+from peaky_peek.capture import faults
+from peaky_peek.capture.context import Scope, now_us
+from peaky_peek.capture.recorder import recorder
+from peaky_peek.events import (
+    AgentTurn,
+    BehaviorAlert,
+    Checkpoint,
+    Decision,
+    Drift,
+    Error,
+    Event,
+    LLMRequest,
+    LLMResponse,
+    PolicyViolation,
+    PromptPolicy,
+    Refusal,
+    RepairAttempt,
+    SafetyCheck,
+    ToolCall,
+    ToolResult,
+)
+
+E = TypeVar("E", bound=Event)
+Ids = Iterable[Event | str]
+
+
+class Common(TypedDict, total=False):
+    """What every verb takes besides the fields of its type; events may be given wherever ids are meant."""
+
+    name: str
+    agent: str
+    data: dict[str, Any]
+    metadata: dict[str, Any]
+    importance: float
+    upstream_event_ids: Ids
+    parent_id: Event | str | None
+    id: str
+    timestamp: dt.datetime
+    duration_ms: float | None
+    status: str
+
+
+def emit(cls: type[E], scope: Scope | None, common: Common, typed: dict[str, Any]) -> E:
+    """Make an event that belongs to `scope` and record it; without a scope, or with recording off, only make it."""
+    try:
+        return _emit(cls, scope, common, typed)
+    except Exception as error:  # noqa: BLE001 - the agent never notices
+        faults.report(error)
+        return cls(id=ids.new_id(), session_id="", position=0, name=cls.event_type.value)
+
+
+def _emit(cls: type[E], scope: Scope | None, common: Common, typed: dict[str, Any]) -> E:
+    position = ids.new_position()
+    event = cls(
+        id=ids.id_at(position),
+        session_id="",
+        position=position,
+        name=_default_name(cls, typed),
+        time_us=now_us(),
+        **typed,
+    )
+    if scope is not None:
+        event.session_id, event.parent_id, event.agent = scope.session.id, scope.parent_id, scope.agent
+        if scope.inferred:
+            event.metadata = {"context": "inferred"}
+    for key, value in common.items():
+        _set(event, key, value)
+    if scope is not None and scope.session.sampled:
+        recorder().record(event)
+    return event
+
+
+def _set(event: Event, key: str, value: Any) -> None:
+    if key == "upstream_event_ids":
+        event.upstream_event_ids = id_list(value)
+    elif key == "timestamp":
+        event.time_us = round(value.timestamp() * 1_000_000)
+    elif key == "metadata":
+        event.metadata = event.metadata | value
+    elif key in ("id", "parent_id"):
+        setattr(event, key, None if value is None else str(value))
+    elif value is not None:
+        setattr(event, key, value)
+
+
+def id_list(items: Ids | None) -> list[str]:
+    """Return the ids of events given as events or ids."""
+    return [str(item) for item in items or ()]
+
+
+_NAMED_AFTER = {
+    "tool_call": "tool_name", "tool_result": "tool_name", "llm_request": "model", "llm_response": "model",
+    "decision": "chosen_action", "error": "error_type", "checkpoint": "label", "safety_check": "policy_name",
+    "refusal": "policy_name", "policy_violation": "policy_name", "prompt_policy": "template_id",
+    "agent_turn": "speaker", "behavior_alert": "alert_type",
+}  # fmt: skip
+
+
+def _default_name(cls: type[Event], typed: dict[str, Any]) -> str:
+    name = typed.get(_NAMED_AFTER.get(cls.event_type, ""))
+    return name if isinstance(name, str) and name else cls.event_type.value
+
+
+class Verbs:
+    """Records events into one scope. Every verb returns its event, which may be awaited."""
+
+    def _scope(self) -> Scope | None:
+        raise NotImplementedError
+
+    def record_decision(
+        self, reasoning: str | None = None, confidence: float | None = None, chosen_action: Any = None,
+        evidence: list[Any] | None = None, evidence_event_ids: Ids | None = None, *,
+        alternatives: list[Any] | None = None, **common: Unpack[Common],
+    ) -> Decision:  # fmt: skip
+        """Record what the agent chose, why, how sure it is, on what evidence, and what else it could have done."""
+        typed = {
+            "reasoning": reasoning, "confidence": confidence, "chosen_action": chosen_action, "evidence": evidence,
+            "evidence_event_ids": None if evidence_event_ids is None else id_list(evidence_event_ids),
+            "alternatives": alternatives,
+        }  # fmt: skip
+        return emit(Decision, self._scope(), common, typed)
+
+    def record_tool_call(
+        self, tool_name: str, arguments: Any = None, *, call_id: str | None = None, **common: Unpack[Common]
+    ) -> ToolCall:
+        """Record that a tool is called."""
+        typed = {"tool_name": tool_name, "arguments": arguments, "call_id": call_id}
+        return emit(ToolCall, self._scope(), common, typed)
+
+    def record_tool_result(
+        self, tool_name: str, result: Any = None, error: str | None = None, *,
+        call_id: str | None = None, **common: Unpack[Common],
+    ) -> ToolResult:  # fmt: skip
+        """Record what a tool returned, or its `error`."""
+        common.setdefault("status", "ok" if error is None else "error")
+        error = None if error is None else str(error)
+        typed = {"tool_name": tool_name, "result": result, "error": error, "call_id": call_id}
+        return emit(ToolResult, self._scope(), common, typed)
+
+    def record_llm_request(
+        self, model: str | None = None, messages: list[Any] | None = None, *, tools: list[Any] | None = None,
+        settings: dict[str, Any] | None = None, provider: str | None = None, stream: bool | None = None,
+        **common: Unpack[Common],
+    ) -> LLMRequest:  # fmt: skip
+        """Record what a model is asked. A conversation sent again with more at its end costs only what is new."""
+        typed = {
+            "provider": provider, "model": model, "messages": messages, "tools": tools, "settings": settings,
+            "stream": stream,
+        }  # fmt: skip
+        return emit(LLMRequest, self._scope(), common, typed)
+
+    def record_llm_response(
+        self, model: str | None = None, content: Any = None, *, tool_calls: list[Any] | None = None,
+        usage: dict[str, int | None] | None = None, cost_usd: float | None = None,
+        finish_reason: str | None = None, thinking: str | None = None, time_to_first_token_ms: float | None = None,
+        complete: bool | None = None, **common: Unpack[Common],
+    ) -> LLMResponse:  # fmt: skip
+        """Record a model's answer. `usage` may use any provider's names; the cost follows if the price is known."""
+        usage = token_usage(usage)
+        typed = {
+            "model": model, "content": content, "thinking": thinking, "tool_calls": tool_calls, "usage": usage,
+            "finish_reason": finish_reason, "time_to_first_token_ms": time_to_first_token_ms, "complete": complete,
+            "cost_usd": _price(model, usage) if cost_usd is None else cost_usd,
+        }  # fmt: skip
+        return emit(LLMResponse, self._scope(), common, typed)
+
+    def record_error(
+        self,
+        error_type: str,
+        error_message: str | None = None,
+        stack_trace: str | None = None,
+        **common: Unpack[Common],
+    ) -> Error:
+        """Record that something failed."""
+        common.setdefault("status", "error")
+        typed = {"error_type": error_type, "error_message": error_message, "stack_trace": stack_trace}
+        return emit(Error, self._scope(), common, typed)
+
+    def record_safety_check(
+        self, policy_name: str, outcome: str, risk_level: str | None = None, rationale: str | None = None, *,
+        blocked_action: str | None = None, evidence: list[Any] | None = None, **common: Unpack[Common],
+    ) -> SafetyCheck:  # fmt: skip
+        """Record that a policy looked at an action. `outcome`: pass, fail, warn or block."""
+        typed = {
+            "policy_name": policy_name, "outcome": outcome, "risk_level": risk_level, "rationale": rationale,
+            "blocked_action": blocked_action, "evidence": evidence,
+        }  # fmt: skip
+        return emit(SafetyCheck, self._scope(), common, typed)
+
+    def record_refusal(
+        self, reason: str, policy_name: str | None = None, *, risk_level: str | None = None,
+        blocked_action: str | None = None, safe_alternative: str | None = None, **common: Unpack[Common],
+    ) -> Refusal:  # fmt: skip
+        """Record that the agent or its model declined."""
+        typed = {
+            "reason": reason, "policy_name": policy_name, "risk_level": risk_level, "blocked_action": blocked_action,
+            "safe_alternative": safe_alternative,
+        }  # fmt: skip
+        return emit(Refusal, self._scope(), common, typed)
+
+    def record_policy_violation(
+        self, policy_name: str, violation_type: str | None = None, *, severity: str | None = None, details: Any = None,
+        **common: Unpack[Common],
+    ) -> PolicyViolation:  # fmt: skip
+        """Record that a policy was broken."""
+        typed = {
+            "policy_name": policy_name, "violation_type": violation_type, "severity": severity, "details": details,
+        }  # fmt: skip
+        return emit(PolicyViolation, self._scope(), common, typed)
+
+    def record_prompt_policy(
+        self, template_id: str, policy_parameters: dict[str, Any] | None = None, *, speaker: str | None = None,
+        state_summary: str | None = None, goal: str | None = None, **common: Unpack[Common],
+    ) -> PromptPolicy:  # fmt: skip
+        """Record the template and parameters that steer the agent from here on."""
+        typed = {
+            "template_id": template_id, "policy_parameters": policy_parameters, "speaker": speaker,
+            "state_summary": state_summary, "goal": goal,
+        }  # fmt: skip
+        return emit(PromptPolicy, self._scope(), common, typed)
+
+    def record_agent_turn(
+        self, agent_id: str, speaker: str | None = None, turn_index: int | None = None, *, goal: str | None = None,
+        content: Any = None, **common: Unpack[Common],
+    ) -> AgentTurn:  # fmt: skip
+        """Record a turn of a conversation."""
+        typed = {"agent_id": agent_id, "speaker": speaker, "turn_index": turn_index, "goal": goal, "content": content}
+        return emit(AgentTurn, self._scope(), common, typed)
+
+    def record_behavior_alert(
+        self, alert_type: str, signal: str | None = None, *, severity: str | None = None,
+        related_event_ids: Ids | None = None, **common: Unpack[Common],
+    ) -> BehaviorAlert:  # fmt: skip
+        """Record that the run behaves oddly."""
+        related = None if related_event_ids is None else id_list(related_event_ids)
+        typed = {"alert_type": alert_type, "signal": signal, "severity": severity, "related_event_ids": related}
+        return emit(BehaviorAlert, self._scope(), common, typed)
+
+    def record_repair_attempt(
+        self, attempted_fix: str, *, validation_result: str | None = None, repair_outcome: str | None = None,
+        repair_sequence_id: str | None = None, repair_diff: str | None = None, **common: Unpack[Common],
+    ) -> RepairAttempt:  # fmt: skip
+        """Record that the agent tried to mend something. `repair_outcome`: success, partial or failure."""
+        typed = {
+            "attempted_fix": attempted_fix, "validation_result": validation_result, "repair_outcome": repair_outcome,
+            "repair_sequence_id": repair_sequence_id, "repair_diff": repair_diff,
+        }  # fmt: skip
+        return emit(RepairAttempt, self._scope(), common, typed)
+
+    def record_drift(
+        self, description: str, *, original_value: Any = None, restored_value: Any = None, severity: str | None = None,
+        **common: Unpack[Common],
+    ) -> Drift:  # fmt: skip
+        """Record that a restored run left the path of the original."""
+        typed = {
+            "description": description, "original_value": original_value, "restored_value": restored_value,
+            "severity": severity,
+        }  # fmt: skip
+        return emit(Drift, self._scope(), common, typed)
+
+    def checkpoint(
+        self, state: Any = None, label: str | None = None, *, memory: Any = None, **common: Unpack[Common]
+    ) -> Checkpoint:
+        """Record state that the agent could be restored to."""
+        return emit(Checkpoint, self._scope(), common, {"label": label, "state": state, "memory": memory})
+
+    create_checkpoint = checkpoint
+
+
+_USAGE_NAMES = {
+    "prompt_tokens": "input",
+    "input_tokens": "input",
+    "completion_tokens": "output",
+    "output_tokens": "output",
+}
+
+
+def token_usage(usage: Any) -> Any:
+    """Return a provider's token counts under the names of `LLMResponse.usage`; what is no dict stays as it is."""
+    if not isinstance(usage, dict):
+        return usage
+    return {_USAGE_NAMES.get(name, name): count for name, count in usage.items()}
+
+
+def _price(model: str | None, usage: Any) -> float | None:
+    if model is None or not isinstance(usage, dict):
+        return None
+    from peaky_peek.capture.pricing import cost_usd
+
+    return cost_usd(None, model, usage)

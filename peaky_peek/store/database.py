@@ -1,0 +1,242 @@
+"""The SQLite store: connections, one a thread, and ingestion, which moves journal records into it exactly once."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from peaky_peek.errors import StoreLocked, StoreReadOnly, StoreUnreadable
+from peaky_peek.store import journal, schema
+from peaky_peek.store.batch import Batch
+
+_BATCH_BYTES = 8 << 20
+_ELSEWHERE = "choose another path with pp.init(db=...)."
+_inherited: list[object] = []
+"""Connections that a forked child got from its parent: not used, not closed (which would drop the parent's log)."""
+
+
+class Database:
+    """One store file and the journals beside it.
+
+    Args:
+        path: the SQLite file; it and its folder are made when first needed, for the user's eyes only.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path).expanduser().absolute()
+        self._local = threading.local()
+        self._ingesting = threading.Lock()
+        self._migrated = False
+        self.read_only = False
+        """Whether the file can only be looked at; known after the first connection."""
+
+    def __repr__(self) -> str:
+        return f"Database({str(self.path)!r})"
+
+    @property
+    def journal_folders(self) -> list[Path]:
+        """Where processes journal: beside the store, or if that cannot be written, in a folder for temporary files."""
+        name = f"peaky_peek-{os.getuid()}-{zlib.crc32(os.fsencode(self.path)):08x}.journals"
+        return [Path(f"{self.path}.journals"), Path(tempfile.gettempdir()) / name]
+
+    def connection(self) -> sqlite3.Connection:
+        """Return this thread's connection, in autocommit; it is closed when the thread ends.
+
+        Raises:
+            StoreUnreadable: if the file is no store of ours.
+            StoreReadOnly: if it cannot be made or written.
+            StoreLocked: if another process keeps it locked while it is being set up.
+        """
+        holder: _Holder | None = getattr(self._local, "holder", None)
+        if holder is None:
+            holder = self._local.holder = _Holder(self._connect())
+        return holder.connection
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        self._local.__dict__.pop("holder", None)
+
+    def after_fork(self) -> None:
+        """Start anew in a forked child, without touching what the parent opened."""
+        _inherited.append(self._local.__dict__.copy())
+        _inherited.append(self._local)
+        self._local = threading.local()
+        self._ingesting = threading.Lock()
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        except OSError as error:
+            if not os.access(self.path, os.R_OK):
+                raise StoreReadOnly(f"{self.path} cannot be written ({error.strerror}): {_ELSEWHERE}") from None
+            self.read_only = True
+        mode = "ro&immutable=1" if self.read_only else "rw"
+        uri = f"{self.path.as_uri()}?mode={mode}"
+        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5)
+        try:
+            self._prepare(connection)
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            if is_locked(error):
+                raise StoreLocked(locked_message(self.path)) from None
+            if isinstance(error, sqlite3.OperationalError):
+                raise StoreReadOnly(f"{self.path} cannot be used ({error}): {_ELSEWHERE}") from None
+            raise StoreUnreadable(
+                f"{self.path} is not a Peaky Peek store ({error}): move it away, or {_ELSEWHERE}"
+            ) from None
+        except StoreUnreadable:
+            connection.close()
+            raise
+        return connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
+        if self.read_only:
+            schema.check(connection, self.path)
+            return
+        if not self._migrated:
+            schema.check(connection, self.path)  # before the first pragma that would change a foreign file
+            connection.execute("PRAGMA journal_mode = WAL")
+            schema.migrate(connection, self.path)
+            self._migrated = True
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+
+    def ingest(self, wait: float = 30.0, owner: str | None = None) -> int:
+        """Move every pending journal record into the tables and return how many there were.
+
+        Exactly once, whoever does it and however often: the offset advances in the transaction that inserts.
+
+        Args:
+            wait: seconds to wait for the write lock of another process.
+            owner: only the segments of this process.
+
+        Raises:
+            StoreLocked: if the lock does not come free; what is pending stays in the journal.
+        """
+        pending = [path for folder in self.journal_folders for path in journal.segments(folder)]
+        if owner is not None:
+            pending = [path for path in pending if journal.owner_of(path.name) == owner]
+        if not pending:
+            return 0
+        deadline = time.monotonic() + wait
+        with self._ingesting:
+            self.connection()
+            return 0 if self.read_only else sum(self._ingest_segment(path, deadline) for path in pending)
+
+    def _ingest_segment(self, path: Path, deadline: float) -> int:
+        dead = journal.claim(path)
+        count = 0
+        try:
+            if not journal.readable(path):
+                return 0
+            if path.stat().st_size > max(_offset(self.connection(), path.name), journal.START):
+                count = sum(self._batches(path, deadline))
+            if dead is not None:
+                self._bury(path, deadline)
+        except FileNotFoundError:  # another process ingested and deleted it meanwhile
+            pass
+        finally:
+            if dead is not None:
+                os.close(dead)
+        return count
+
+    def _batches(self, path: Path, deadline: float) -> Iterator[int]:
+        """Ingest a segment in transactions of bounded size; yields how many records each took."""
+        more = True
+        while more:
+            with self.write(deadline) as connection:
+                start = end = _offset(connection, path.name)
+                batch = Batch(connection, path.name)
+                more = False
+                for body, end in journal.read(path, start):
+                    batch.add(body, end)
+                    if end - start > _BATCH_BYTES:
+                        more = True
+                        break
+                batch.flush()
+                if end > start:
+                    connection.execute(
+                        "INSERT INTO journals (name, offset, damaged) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
+                        " SET offset = excluded.offset, damaged = damaged + excluded.damaged",
+                        (path.name, end, batch.damaged),
+                    )
+            yield batch.count
+
+    def _bury(self, path: Path, deadline: float) -> None:
+        """Delete the segment of a process that is gone, once all of it is safe in the store; end what it left open."""
+        owner = journal.owner_of(path.name)
+        everywhere = [other for folder in self.journal_folders for other in journal.segments(folder)]
+        with self.write(deadline) as connection:
+            if not any(other != path and journal.owner_of(other.name) == owner for other in everywhere):
+                batch = Batch(connection, path.name)
+                left_open = "SELECT session_id FROM sessions WHERE status = 'running' AND owner = ?"
+                for (session,) in connection.execute(left_open, (owner,)).fetchall():
+                    batch.end_session(session)
+                    connection.execute("UPDATE sessions SET status = 'interrupted' WHERE session_id = ?", (session,))
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")  # on disk before the only other copy goes
+        path.unlink(missing_ok=True)
+        with self.write(deadline) as connection:
+            connection.execute("DELETE FROM journals WHERE name = ?", (path.name,))
+
+    @contextmanager
+    def write(self, deadline: float | None = None) -> Iterator[sqlite3.Connection]:
+        """Hold the write lock for one transaction; an exception rolls it back.
+
+        Raises:
+            StoreLocked: if another process holds the lock until `deadline` (monotonic seconds; 30 s from now if None).
+        """
+        connection = self.connection()
+        deadline = time.monotonic() + 30 if deadline is None else deadline
+        _begin(connection, self.path, deadline)
+        try:
+            yield connection
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+
+class _Holder:
+    """Closes a connection when the thread that used it ends."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def __del__(self) -> None:
+        self.connection.close()
+
+
+def _begin(connection: sqlite3.Connection, path: Path, deadline: float) -> None:
+    while not connection.in_transaction:
+        left = max(0.0, deadline - time.monotonic())
+        connection.execute(f"PRAGMA busy_timeout = {int(min(left, 5) * 1000)}")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not is_locked(error):
+                raise StoreReadOnly(f"{path} cannot be written ({error}): make room, or {_ELSEWHERE}") from None
+            if time.monotonic() >= deadline:
+                raise StoreLocked(locked_message(path)) from None
+
+
+def _offset(connection: sqlite3.Connection, name: str) -> int:
+    row = connection.execute("SELECT offset FROM journals WHERE name = ?", (name,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def is_locked(error: sqlite3.Error) -> bool:
+    """Tell whether SQLite gave up waiting for another connection."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+def locked_message(path: Path) -> str:
+    """Return the sentence for a store that another process keeps locked."""
+    return f"{path} is locked by another process: try again when it is done. What was recorded is safe in the journal."

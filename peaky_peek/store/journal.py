@@ -1,0 +1,202 @@
+"""The journal: where a record is safe before the call that made it returns.
+
+Each process appends to a segment of its own beside the store; any process may read any segment. A segment begins with
+`MAGIC` and the format's version; each record is a mark, the length and CRC-32 of its body, and the body, written by
+one `write`. The owner holds a lock on its segment for as long as it lives; the lock guards nothing but deletion, and
+tells the living from the dead.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+MAGIC = b"PEEKJRNL"
+VERSION = 1
+_HEADER = struct.Struct("<8sI")
+_FRAME = struct.Struct("<4sII")
+_MARK = b"\xabPK\x01"
+SEGMENT_BYTES = 64 << 20
+SUFFIX = ".jnl"
+START = _HEADER.size
+
+
+class JournalWriter:
+    """Appends records to segments of one process.
+
+    Args:
+        folders: where to write, best first; the next is used when one cannot be written.
+        owner: names the process in segment names.
+        announce: told the folder of each new segment.
+    """
+
+    def __init__(self, folders: list[Path], owner: str, announce: Callable[[Path], None] = lambda _: None) -> None:
+        self.owner = owner
+        self.folder: Path | None = None
+        self._folders = folders
+        self._announce = announce
+        self._lock = (
+            threading.RLock()
+        )  # the garbage collector may finish an abandoned stream in the middle of an append
+        self._fd = -1
+        self._number = 0
+        self._size = 0
+
+    def append(self, body: bytes) -> None:
+        """Hand `body` to the operating system as one record.
+
+        Raises:
+            OSError: if none of the folders can be written; nothing of the record is left behind.
+        """
+        frame = _FRAME.pack(_MARK, len(body), zlib.crc32(body)) + body
+        with self._lock:
+            if self._fd < 0 or self._size > SEGMENT_BYTES:
+                self._open(self._folders)
+            try:
+                self._write(frame)
+            except OSError:
+                rest = self._folders[self._folders.index(self.folder) + 1 :] if self.folder else []
+                if not rest:
+                    raise
+                self._open(rest)
+                self._write(frame)
+
+    @property
+    def segment(self) -> str | None:
+        """The name of the segment that the next record probably goes to; a reference never leaves its segment."""
+        return None if self._fd < 0 or self._size > SEGMENT_BYTES else f"{self.owner}.{self._number}"
+
+    def close(self) -> None:
+        """Let go of the segment; whoever ingests it last deletes it."""
+        with self._lock:
+            self._close()
+
+    def _write(self, frame: bytes) -> None:
+        try:
+            written = os.write(self._fd, frame)
+            while written < len(frame):  # a full disk takes a part; the next write then says why
+                written += os.write(self._fd, frame[written:])
+        except OSError:
+            os.ftruncate(self._fd, self._size)
+            raise
+        self._size += len(frame)
+
+    def _open(self, folders: list[Path]) -> None:
+        self._close()
+        self._number += 1
+        for folder in folders:
+            path = folder / f"{self.owner}.{self._number}{SUFFIX}"
+            draft = path.with_suffix(".new")  # no segment before it is locked, or it would look like a dead one
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                fd = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
+            except OSError as error:
+                problem = error
+                continue
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.write(fd, _HEADER.pack(MAGIC, VERSION))
+                draft.rename(path)
+            except OSError as error:
+                problem = error
+                os.close(fd)
+                draft.unlink(missing_ok=True)
+                continue
+            self._fd, self._size, self.folder = fd, START, folder
+            self._announce(folder)
+            return
+        raise problem
+
+    def _close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def abandon(self) -> None:
+        """Forget the segment in a forked child: it belongs to the parent, whose lock ends with the parent's handle."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        self._lock = threading.RLock()
+
+
+def segments(folder: Path) -> list[Path]:
+    """Return the segments in `folder`, oldest of a process first."""
+    try:
+        found = [entry for entry in os.scandir(folder) if entry.name.endswith(SUFFIX)]
+    except OSError:
+        return []
+    return [Path(entry.path) for entry in sorted(found, key=lambda entry: _order(entry.name))]
+
+
+def _order(name: str) -> tuple[str, int]:
+    owner, _, number = name.removesuffix(SUFFIX).rpartition(".")
+    return owner, int(number) if number.isdigit() else 0
+
+
+def owner_of(name: str) -> str:
+    """Return the owner in the name of a segment's file."""
+    return name.removesuffix(SUFFIX).rpartition(".")[0]
+
+
+def readable(path: Path) -> bool:
+    """Tell whether the segment is of a version this code reads; a newer one is left for newer code."""
+    with path.open("rb") as file:
+        head = file.read(START)
+    return len(head) < START or _HEADER.unpack(head) == (MAGIC, VERSION)
+
+
+def read(path: Path, offset: int) -> Iterator[tuple[bytes | None, int]]:
+    """Yield the whole records of a segment from `offset` on: (body, offset behind it).
+
+    A torn last record is left alone: its writer is at it, or died before its call returned. Damage in the middle yields
+    None as the body and the offset of the next record that is whole.
+    """
+    base, at = max(offset, START), 0
+    with path.open("rb") as file:
+        file.seek(base)
+        rest = file.read()
+    while at + _FRAME.size <= len(rest):
+        mark, length, crc = _FRAME.unpack_from(rest, at)
+        end = at + _FRAME.size + length
+        body = rest[at + _FRAME.size : end]
+        if mark == _MARK and end <= len(rest) and zlib.crc32(body) == crc:
+            yield body, base + end
+            at = end
+        else:
+            at = _next_whole(rest, at + 1)
+            if at < 0:
+                return
+            yield None, base + at
+
+
+def _next_whole(rest: bytes, start: int) -> int:
+    """Return where the next whole record begins, or -1."""
+    at = rest.find(_MARK, start)
+    while at >= 0:
+        if at + _FRAME.size <= len(rest):
+            _, length, crc = _FRAME.unpack_from(rest, at)
+            body = rest[at + _FRAME.size : at + _FRAME.size + length]
+            if len(body) == length and zlib.crc32(body) == crc:
+                return at
+        at = rest.find(_MARK, at + 1)
+    return -1
+
+
+def claim(path: Path) -> int | None:
+    """Return an open handle that holds the segment's lock if its owner is dead, else None."""
+    try:
+        fd = os.open(path, os.O_RDWR)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        return None
+    return fd

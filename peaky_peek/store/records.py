@@ -1,0 +1,114 @@
+"""What is written down about an event: a small header that becomes its columns, and the payload that stays encoded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+
+from peaky_peek import encoding
+from peaky_peek.events import EVENT_CLASSES, Event, EventType
+
+_PAYLOAD_BASE = ("data", "metadata", "upstream_event_ids")
+
+
+def encode_event(event: Event, max_payload: int | None = None, **instead: Any) -> bytes:
+    """Return the body of an event record: the header, a newline, the payload as tagged JSON.
+
+    The header is `["E", ...]` and then the values of `schema.EVENT_COLUMNS` up to the payload. `max_payload`
+    cuts each typed field to that many bytes, and marks it; `instead` is written in place of typed fields.
+    """
+    payload = event.typed()
+    if instead:
+        payload.update(instead)
+    if event.data:
+        payload["data"] = event.data
+    if event.metadata:
+        payload["metadata"] = event.metadata
+    if event.upstream_event_ids:
+        payload["upstream_event_ids"] = event.upstream_event_ids
+    header = [
+        "E", event.id, event.session_id, event.position, event.parent_id, event.event_type, event.name, event.agent,
+        event.time_us, event.duration_ms, event.status, event.importance, event.failed, event.suspect,
+        *_type_columns(event.event_type, payload),
+    ]  # fmt: skip
+    try:
+        line = orjson.dumps(header)
+    except TypeError:  # text that is no text: the column shows the nearest, the payload keeps it exactly
+        payload["exact"] = {"name": event.name, "agent": event.agent, "parent_id": event.parent_id}
+        line = orjson.dumps([_column(value) for value in header])
+    encoded = encoding.encode(payload)
+    if max_payload is not None and len(encoded) > max_payload:
+        encoded = _cut(payload, max_payload)
+    return line + b"\n" + encoded
+
+
+def _type_columns(kind: EventType, payload: dict[str, Any]) -> tuple[Any, ...]:
+    """Return model, tool_name, input_tokens, output_tokens, cost_usd and error_type."""
+    if kind in _TOOLS:
+        return None, payload.get("tool_name"), None, None, None, None
+    if kind in _MODELS:
+        usage = payload.get("usage")
+        tokens = (usage.get("input"), usage.get("output")) if isinstance(usage, dict) else (None, None)
+        return payload.get("model"), None, *tokens, payload.get("cost_usd"), None
+    return None, None, None, None, None, payload.get("error_type")
+
+
+_TOOLS = frozenset((EventType.TOOL_CALL, EventType.TOOL_RESULT))
+_MODELS = frozenset((EventType.LLM_REQUEST, EventType.LLM_RESPONSE))
+
+
+def _column(value: Any) -> Any:
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        return str(value).encode("utf-8", "backslashreplace").decode()
+    return value
+
+
+def _cut(payload: dict[str, Any], limit: int) -> bytes:
+    parts = [orjson.dumps(name) + b":" + encoding.cut(encoding.encode(value), limit) for name, value in payload.items()]
+    return b"{" + b",".join(parts) + b"}"
+
+
+def split(body: bytes) -> tuple[list[Any], bytes]:
+    """Return header and payload of a record's body; the header's first item is the kind of record."""
+    line, _, payload = body.partition(b"\n")
+    return orjson.loads(line), payload
+
+
+def encode_record(kind: str, header: Sequence[Any], payload: bytes = b"") -> bytes:
+    """Return the body of a record that is not an event."""
+    return orjson.dumps([kind, *header], default=str) + b"\n" + payload
+
+
+def event_from_row(row: Sequence[Any], messages_of: Callable[[str], list[Any]] | None = None) -> Event:
+    """Return the typed event of a row in the order of `schema.EVENT_COLUMNS`.
+
+    `messages_of` gives the messages of an earlier request by event id: it makes those of a resent conversation whole.
+    """
+    event_id, session_id, position, parent_id, kind, name, agent, time_us, duration_ms, status, importance = row[:11]
+    payload = encoding.decode(row[-1])
+    if messages_of is not None:
+        payload = resolve_history(payload, messages_of)
+    cls = EVENT_CLASSES[EventType(kind)]
+    fields = {key: payload[key] for key in (*cls.typed_fields, *_PAYLOAD_BASE) if key in payload}
+    exact = {"parent_id": parent_id, "name": name, "agent": agent} | payload.get("exact", {})
+    return cls(
+        id=event_id, session_id=session_id, position=position, time_us=time_us, duration_ms=duration_ms,
+        status=status, importance=importance, **exact, **fields,
+    )  # fmt: skip
+
+
+def history(event_id: str, keep: int, new: list[Any]) -> encoding.Tagged:
+    """Return the form of `messages` that repeats the first `keep` of an earlier request, then says `new`."""
+    return encoding.Tagged({encoding.TAG: "history", "event": event_id, "keep": keep, "new": new})
+
+
+def resolve_history(payload: dict[str, Any], messages_of: Callable[[str], list[Any]]) -> dict[str, Any]:
+    """Return the payload with its messages whole."""
+    messages = payload.get("messages")
+    if isinstance(messages, dict) and messages.get(encoding.TAG) == "history":
+        return payload | {"messages": messages_of(messages["event"])[: messages["keep"]] + messages["new"]}
+    return payload
