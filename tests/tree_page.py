@@ -45,6 +45,7 @@ window.model = {
 };
 window.handlers = () => [...handlers.values()].reduce((sum, set) => sum + set.size, 0);
 window.reply = say;
+window.answer = (request) => answers[request.type](request);
 window.setMask = (rows) => {
   const mask = new Uint8Array(given.columns.message.rows);
   for (const row of rows) mask[row] = 1;

@@ -19,7 +19,7 @@ export class Inspector {
     this.element.setAttribute("aria-label", "Selected step");
     this.element.tabIndex = -1;
     const close = button("✕", "Close (Escape)", () => this.hide(), "pp-close");
-    this.element.append(close, this.content);
+    this.element.append(this.handle(), close, this.content);
   }
 
   get open(): boolean {
@@ -51,6 +51,21 @@ export class Inspector {
     for (const stop of this.waiting) stop();
     this.waiting.clear();
   };
+
+  /** The edge towards the tree, which can be dragged. */
+  private handle(): HTMLElement {
+    const handle = element("div", "pp-handle");
+    handle.addEventListener("pointerdown", (event) => {
+      event.preventDefault();
+      handle.setPointerCapture(event.pointerId);
+    });
+    handle.addEventListener("pointermove", (event) => {
+      if (!handle.hasPointerCapture(event.pointerId)) return;
+      const width = this.element.getBoundingClientRect().right - event.clientX;
+      this.element.style.setProperty("--pp-width", `${Math.max(200, width)}px`);
+    });
+    return handle;
+  }
 
   private load(): void {
     this.close();

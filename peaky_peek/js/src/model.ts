@@ -43,7 +43,7 @@ export interface AnyModel {
 
 export type Unsubscribe = () => void;
 
-type Question = Exclude<Request, { type: "hello" }>;
+type Question = Exclude<Request, { type: "hello" | "refresh" }>;
 
 const PATIENCE_MS = 5_000;
 const SILENCE = "The kernel has not answered. It may be busy or gone.";

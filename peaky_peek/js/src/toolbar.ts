@@ -8,6 +8,7 @@ export interface Actions {
   query(text: string): void;
   /** The user is done with the filter and goes back to the tree. */
   leave(): void;
+  refresh(): void;
   nextFailure(): void;
   expandAll(): void;
   collapseAll(): void;
@@ -19,6 +20,7 @@ const TYPING_MS = 200;
 
 /** One path each, in a box of 16. */
 const GLYPHS = {
+  refresh: "M12.5 8a4.5 4.5 0 1 1-1.4-3.2M12.6 2.2v3h-3",
   failure: "M5.5 2l5 5m0-5l-5 5M4.5 10l3.5 3.5L11.5 10",
   expand: "M4 6.5L8 3l4 3.5M4 9.5L8 13l4-3.5",
   collapse: "M4 3l4 3.5L12 3M4 13l4-3.5L12 13",
@@ -34,11 +36,13 @@ export class Toolbar {
   private readonly input = element("input", "pp-filter");
   private readonly matches = element("span", "pp-matches");
   private readonly note = element("div", "pp-note");
+  private readonly refresh: HTMLButtonElement;
   private readonly failures: HTMLButtonElement;
   private readonly failed = element("span", "");
   private typing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly actions: Actions) {
+    this.refresh = tool("refresh", "Show what happened since", actions.refresh);
     this.failures = tool("failure", "Next failure (n)", actions.nextFailure);
     this.failures.classList.add("pp-failures");
     this.failures.append(this.failed);
@@ -59,6 +63,7 @@ export class Toolbar {
       "div",
       "pp-tools",
       element("div", "pp-filter-box", this.input, this.matches),
+      this.refresh,
       this.failures,
       group(tool("expand", "Expand all", actions.expandAll), tool("collapse", "Collapse all", actions.collapseAll)),
       group(
@@ -72,6 +77,7 @@ export class Toolbar {
 
   setTitle({ name, status, facts = [] }: Title): void {
     this.title.replaceChildren();
+    this.refresh.hidden = status !== "running";
     if (status) {
       const mark = STATUS[status as keyof typeof STATUS] ?? "";
       const badge = element("span", "pp-badge", `${mark} ${status}`.trim());
@@ -79,9 +85,10 @@ export class Toolbar {
       this.title.append(badge);
     }
     if (name) this.title.append(element("strong", "pp-name", element("bdi", "", name)));
-    const said = facts.join("  ·  ");
-    const line = element("span", "pp-facts-line", said);
-    line.title = said;
+    // Lines break between facts, never inside one.
+    const whole = facts.map((fact) => fact.replaceAll(" ", "\u00a0"));
+    const line = element("span", "pp-facts-line", whole.join("\u00a0 · "));
+    line.title = facts.join(" · ");
     this.title.append(line);
   }
 

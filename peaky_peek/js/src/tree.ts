@@ -70,6 +70,7 @@ function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsub
   const toolbar = new Toolbar({
     query,
     leave: () => view.element.focus({ preventScroll: true }),
+    refresh: () => model.send({ type: "refresh" }),
     nextFailure: () => view.nextFailure(),
     expandAll: () => view.change((outline) => outline.expandAll()),
     collapseAll: () => view.change((outline) => outline.collapseAll()),

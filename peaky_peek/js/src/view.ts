@@ -77,7 +77,10 @@ export class TreeView {
   select(rows: readonly number[]): void {
     const { scene } = this;
     if (!scene) return;
-    scene.selected = new Set(rows.filter((row) => row >= 0 && row < scene.columns.rows));
+    const known = rows.filter((row) => row >= 0 && row < scene.columns.rows);
+    // What this view chose comes back to it; following it would move the user's view.
+    if (known.length === scene.selected.size && known.every((row) => scene.selected.has(row))) return;
+    scene.selected = new Set(known);
     const [first] = scene.selected;
     if (first !== undefined) this.goTo(first);
     this.invalidate();

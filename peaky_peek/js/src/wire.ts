@@ -83,6 +83,7 @@ export interface Tagged {
 
 export type Request =
   | { type: "hello"; version: number }
+  | { type: "refresh" }
   | { type: "previews"; start: number; stop: number }
   | { type: "details"; row: number }
   | { type: "more"; row: number; path: Path };
