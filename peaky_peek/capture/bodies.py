@@ -63,10 +63,14 @@ class Bodies:
         known = [each for each in self._sessions.get(session_id, ()) if each.segment == segment]
         part = _shortest([each for each in known if each.as_sent], body)
         nearby = body[max(0, part.prefix - _MARGIN) : len(body) - part.suffix + _MARGIN]
-        if clean(nearby) == nearby:
-            return part, Body(exchange_id, segment, body, as_sent=True)
-        content = clean(body)
-        return _shortest(known, content), Body(exchange_id, segment, content, as_sent=False)
+        if as_sent := clean(nearby) == nearby:
+            content = body
+        else:
+            content = clean(body)
+            part = _shortest(known, content)
+        if clean(part.middle) != part.middle:  # out of its place a part can look like a secret, and is cleaned again
+            part = Part(None, 0, 0, content)
+        return part, Body(exchange_id, segment, content, as_sent)
 
     def remember(self, session_id: str, part: Part, body: Body) -> None:
         """Let later bodies refer to this one: it is journalled. It takes the place of the one that it continues."""

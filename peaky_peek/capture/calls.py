@@ -11,6 +11,7 @@ from peaky_peek import ids
 from peaky_peek.capture import faults, providers
 from peaky_peek.capture.bodies import Bodies
 from peaky_peek.capture.context import Scope, now_us, scope_for_event
+from peaky_peek.capture.providers import sse
 from peaky_peek.capture.recorder import recorder
 
 _REQUEST_HEADERS = (b"content-type", b"user-agent", b"openai-beta", b"anthropic-beta", b"anthropic-version")
@@ -109,7 +110,9 @@ class Call:
         """Return the body that came, cleaned, with the sizes of its chunks and the microseconds between them."""
         chunks, self._chunks = self._chunks, []
         came = b"".join(chunks)
-        body = clean(_decoded(self._stream, came))
+        is_events = ("content-type", "text/event-stream") in [(name, kind[:17]) for name, kind in self._headers]
+        body = _decoded(self._stream, came)
+        body = sse.cleaned(body, clean) if is_events else clean(body)
         starts = [self._started, *self._times]
         times = [(end - start) // 1000 for start, end in zip(starts, self._times, strict=False)]
         if body == came:

@@ -19,7 +19,7 @@ import orjson
 
 from peaky_peek.events import Event, LLMRequest
 from peaky_peek.store import exchanges, records, schema
-from peaky_peek.store.batch import INGESTERS
+from peaky_peek.store.batch import ENDINGS, INGESTERS
 
 if TYPE_CHECKING:
     from peaky_peek.store.batch import Batch
@@ -205,3 +205,4 @@ def _meaning() -> Meaning:
 
 
 INGESTERS |= {"Q": _request, "R": _response}
+ENDINGS.append(settle)

@@ -81,9 +81,11 @@ def tool_names(tools: list[Any]) -> list[str]:
 def _whole(body: Any, status: int, raw: bytes) -> Answer:
     """Read a body that came in one piece."""
     body = _dict(body)
-    choices = sorted((c for c in _list(body.get("choices")) if isinstance(c, dict)), key=lambda c: c.get("index") or 0)
+    choices = sorted((each for each in _list(body.get("choices")) if isinstance(each, dict)), key=_index)
     if not choices:
-        return Answer(complete=False, failure=_failure(body.get("error"), status, raw), data=_extra(body, []))
+        failure = _failure(body.get("error"), status, raw)
+        refusal = failure.error_message if failure.error_type == "content_filter" else None
+        return Answer(complete=False, failure=failure, refusal=refusal, data=_extra(body, []))
     message = _dict(choices[0].get("message"))
     finish_reason = _text(choices[0].get("finish_reason"))
     refusal = _text(message.get("refusal"))
@@ -125,7 +127,7 @@ def _calls(message: dict[str, Any]) -> list[dict[str, Any]]:
             given = asked.get("arguments") if "arguments" in asked else asked.get("input")
             found.append({"id": _text(call.get("id")), "name": _text(asked.get("name")), "arguments": arguments(given)})
     if legacy := _dict(message.get("function_call")):
-        found.append({"id": None, "name": legacy.get("name"), "arguments": arguments(legacy.get("arguments"))})
+        found.append({"id": None, "name": _text(legacy.get("name")), "arguments": arguments(legacy.get("arguments"))})
     return found
 
 
@@ -134,13 +136,14 @@ def _usage(usage: Any) -> dict[str, int | None] | None:
         return None
     read = _dict(usage.get("prompt_tokens_details"))
     written = _dict(usage.get("completion_tokens_details"))
-    return {
+    counts = {
         "input": usage.get("prompt_tokens"),
         "output": usage.get("completion_tokens"),
         "cache_read": read.get("cached_tokens", usage.get("prompt_cache_hit_tokens")),
         "cache_write": read.get("cache_write_tokens"),
         "reasoning": written.get("reasoning_tokens"),
     }
+    return {name: count if isinstance(count, int) else None for name, count in counts.items()}
 
 
 class _Choice:
@@ -155,14 +158,13 @@ class _Choice:
     def add(self, choice: dict[str, Any]) -> bool:
         """Add one delta; return whether it brought a token."""
         delta = _dict(choice.get("delta"))
-        self.finish_reason = choice.get("finish_reason") or self.finish_reason
+        self.finish_reason = _text(choice.get("finish_reason")) or self.finish_reason
         texts = {name: text for name in _TEXTS if isinstance(text := delta.get(name), str)}
         for name, text in texts.items():
             self.texts[name].append(text)
         for call in _list(delta.get("tool_calls")):
             if isinstance(call, dict):
-                index = call.get("index")
-                _add_call(self.calls.setdefault(len(self.calls) if index is None else index, {}), call)
+                _add_call(self.calls.setdefault(_index(call, len(self.calls)), {}), call)
         if function := delta.get("function_call"):
             _add_text(self.function, _dict(function))
         return any(texts.values()) or bool(delta.get("tool_calls") or function)
@@ -175,7 +177,7 @@ class _Choice:
 
 
 def _add_call(whole: dict[str, Any], call: dict[str, Any]) -> None:
-    whole.setdefault("id", call.get("id"))
+    whole["id"] = whole.get("id") or _text(call.get("id"))
     for kind in ("function", "custom"):
         if isinstance(call.get(kind), dict):
             _add_text(whole.setdefault(kind, {}), call[kind])
@@ -210,7 +212,7 @@ def _streamed(body: bytes) -> Answer:
             failure = _failure(whole["error"], 200, data)
             break
         for choice in _list(chunk.get("choices")):
-            if isinstance(choice, dict) and choices[choice.get("index") or 0].add(choice) and first_token is None:
+            if isinstance(choice, dict) and choices[_index(choice)].add(choice) and first_token is None:
                 first_token = end
     whole["choices"] = [
         {"index": index, "message": choice.message(), "finish_reason": choice.finish_reason}
@@ -221,6 +223,11 @@ def _streamed(body: bytes) -> Answer:
     read.failure = failure
     read.complete = failure is None and (done or any(choice.finish_reason for choice in choices.values()))
     return read
+
+
+def _index(part: dict[str, Any], unsaid: int = 0) -> int:
+    index = part.get("index")
+    return index if isinstance(index, int) else unsaid
 
 
 def _dict(value: Any) -> dict[str, Any]:
