@@ -1,0 +1,134 @@
+"""What belongs together: a request and its response, a call and its result, an answer and the calls it asked for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Hashable, Iterable, Iterator
+from typing import Any, NamedTuple, TypeVar
+
+import orjson
+
+from peaky_peek.encoding import encode
+from peaky_peek.events import Event, LLMRequest, LLMResponse, ToolCall, ToolResult
+
+Opener = TypeVar("Opener", bound=Event)
+Closer = TypeVar("Closer", bound=Event)
+
+
+class Asked(NamedTuple):
+    """A tool call as a model asks for it."""
+
+    call_id: str | None
+    name: str | None
+    arguments: Any
+
+
+def pairs(
+    events: Iterable[Event], opens: type[Opener], closes: type[Closer]
+) -> list[tuple[Opener | None, Closer | None]]:
+    """Return each opener of one session with what closes it, in order; a closer without an opener stands alone.
+
+    The opener is the closer's parent, else the open one with the same call id.
+    """
+    openers: list[Opener | None] = []
+    closers: list[Closer | None] = []
+    open_rows: dict[Hashable, int] = {}
+    for event in events:
+        if isinstance(event, opens):
+            open_rows[event.id] = open_rows["call", getattr(event, "call_id", None)] = len(openers)
+            openers.append(event)
+            closers.append(None)
+        elif isinstance(event, closes):
+            call_id = getattr(event, "call_id", None)
+            keys = [event.parent_id] if call_id is None else [event.parent_id, ("call", call_id)]
+            row = next((open_rows[key] for key in keys if key in open_rows and closers[open_rows[key]] is None), None)
+            if row is None:
+                openers.append(None)
+                closers.append(event)
+            else:
+                closers[row] = event
+    return list(zip(openers, closers, strict=True))
+
+
+def asked_by(events: Iterable[Event]) -> dict[str, str]:
+    """Return, by the id of each tool call of one session, the id of the LLM call whose answer asked for it.
+
+    It is the answer with the same call id, else the latest before it with the same tool and arguments. An LLM call is
+    named by its request, or by its response where that stands alone.
+    """
+    asked: dict[Hashable, str] = {}
+    requests = set()
+    found = {}
+    for event in events:
+        if isinstance(event, LLMRequest):
+            requests.add(event.id)
+        elif isinstance(event, LLMResponse):
+            answer = event.parent_id if event.parent_id and event.parent_id in requests else event.id
+            for call in tool_requests(event.tool_calls):
+                asked[call.name, _comparable(call.arguments)] = answer
+                if call.call_id is not None:
+                    asked[call.call_id] = answer
+        elif isinstance(event, (ToolCall, ToolResult)):
+            by = asked.get(event.call_id)
+            if by is None and isinstance(event, ToolCall):
+                by = asked.get((event.tool_name, _comparable(event.arguments)))
+            if by is not None:
+                found[event.id] = by
+    return found
+
+
+def said(events: Iterable[Event]) -> Iterator[tuple[Event, dict[str, Any]]]:
+    """Yield the messages of one session, each once, with the event that first sent or wrote it.
+
+    Args:
+        events: requests that hold their new messages only, and responses. An answer that the next request sends back
+            among its new messages is not said twice.
+    """
+    answers: Counter[Hashable] = Counter()
+    for event in events:
+        if isinstance(event, LLMResponse):
+            message = {"role": "assistant", "content": event.content, "tool_calls": event.tool_calls}
+            answers[_comparable_message(message)] += 1
+            yield event, message
+        elif isinstance(event, LLMRequest):
+            for part in event.messages or []:
+                message = part if isinstance(part, dict) else {"content": part}
+                key = _comparable_message(message) if message.get("role") == "assistant" else None
+                if answers[key]:
+                    answers[key] -= 1
+                else:
+                    yield event, message
+
+
+def tool_requests(tool_calls: Any) -> Iterator[Asked]:
+    """Yield the tool calls that a model asks for, from our own form or that of a chat message."""
+    for call in tool_calls if isinstance(tool_calls, list) else []:
+        if isinstance(call, dict):
+            function = call.get("function")
+            inner = function if isinstance(function, dict) else call
+            arguments = next((inner[key] for key in ("arguments", "input", "args") if key in inner), None)
+            call_id, name = call.get("id") or call.get("call_id"), inner.get("name")
+            yield Asked(_text(call_id), _text(name), _parsed(arguments))
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _parsed(arguments: Any) -> Any:
+    """Models write arguments as JSON text; what cannot be read stays as written."""
+    try:
+        return orjson.loads(arguments) if isinstance(arguments, str) else arguments
+    except orjson.JSONDecodeError:
+        return arguments
+
+
+def _comparable(arguments: Any) -> Hashable:
+    if isinstance(arguments, dict):
+        return frozenset((str(name), encode(value)) for name, value in arguments.items())
+    return encode(arguments)
+
+
+def _comparable_message(message: dict[str, Any]) -> Hashable:
+    asked = [(call.name, _comparable(call.arguments)) for call in tool_requests(message.get("tool_calls"))]
+    return encode(message.get("content") or ""), tuple(asked)

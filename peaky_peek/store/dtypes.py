@@ -1,0 +1,179 @@
+"""The columns and dtypes of the frames, and how recorded values become such columns.
+
+Like `columns`, only what reads the store imports this module.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from peaky_peek.events import SESSION_STATUSES, STATUSES
+from peaky_peek.store.columns import EVENT_TYPES, MISSING
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Schema(dict[str, dict[str, Any]]):
+    """The dtype of each column of each frame: `pp.SCHEMA["events"]["cost_usd"]`. `version` grows when one changes."""
+
+    version = 1
+
+
+EVENT_TYPE = pd.CategoricalDtype(EVENT_TYPES)
+STATUS = pd.CategoricalDtype(list(STATUSES))
+SESSION_STATUS = pd.CategoricalDtype(list(SESSION_STATUSES))
+TIME = "datetime64[us, UTC]"
+DURATION = "timedelta64[us]"
+_PLACE = {"event_id": "str", "session_id": "str", "parent_id": "str", "name": "str", "agent": "str", "timestamp": TIME}
+
+SCHEMA = Schema(
+    sessions={
+        "session_id": "str",
+        "name": "str",
+        "framework": "str",
+        "status": SESSION_STATUS,
+        "started_at": TIME,
+        "ended_at": TIME,
+        "duration": DURATION,
+        **dict.fromkeys("events llm_calls tool_calls errors suspects input_tokens output_tokens".split(), "Int64"),
+        "cost_usd": "Float64",
+        "agents": "object",
+        **dict.fromkeys("task version".split(), "str"),
+        **dict.fromkeys("tags input output".split(), "object"),
+        "outcome": "str",
+        "score": "Float64",
+        **dict.fromkeys("note parent_session_id root_session_id thread notebook cell code_hash".split(), "str"),
+        **dict.fromkeys("git_commit forked_from".split(), "str"),
+        "replay_value": "Float64",
+    },
+    events={
+        "event_id": "str",
+        "session_id": "str",
+        "seq": "Int64",
+        "parent_id": "str",
+        "event_type": EVENT_TYPE,
+        "name": "str",
+        "agent": "str",
+        "timestamp": TIME,
+        "duration": DURATION,
+        "status": STATUS,
+        "importance": "Float64",
+        "failed": "boolean",
+        **dict.fromkeys("suspect model tool_name".split(), "str"),
+        **dict.fromkeys("input_tokens output_tokens".split(), "Int64"),
+        "cost_usd": "Float64",
+        "error_type": "str",
+        "data": "object",
+    },
+    llm_calls={
+        **_PLACE,
+        "response_id": "str",
+        "duration": DURATION,
+        "status": STATUS,
+        "failed": "boolean",
+        **dict.fromkeys("suspect provider model finish_reason".split(), "str"),
+        **dict.fromkeys("input_tokens output_tokens".split(), "Int64"),
+        **dict.fromkeys("cost_usd time_to_first_token_ms".split(), "Float64"),
+        **dict.fromkeys("error_type error".split(), "str"),
+        **dict.fromkeys("messages tools settings content thinking tool_calls usage".split(), "object"),
+    },
+    tool_calls={
+        **_PLACE,
+        "result_id": "str",
+        "tool_name": "str",
+        **dict.fromkeys("arguments result".split(), "object"),
+        "error": "str",
+        "status": STATUS,
+        "duration": DURATION,
+        "failed": "boolean",
+        **dict.fromkeys("suspect call_id llm_call_id".split(), "str"),
+    },
+    decisions={
+        **_PLACE,
+        "derived": "boolean",
+        "chosen_action": "object",
+        "reasoning": "str",
+        "confidence": "Float64",
+        **dict.fromkeys("alternatives evidence evidence_event_ids".split(), "object"),
+    },
+    messages={**_PLACE, "role": "str", "content": "object", "tool_calls": "object", "tool_call_id": "str"},
+)
+
+
+def frame(kind: str, columns: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a frame of `SCHEMA` from its columns: each a list of what callers gave, or an array that is ready."""
+    dtypes = SCHEMA[kind]
+    return pd.DataFrame({name: series(columns[name], dtypes[name]) for name in dtypes if name in columns})
+
+
+def series(values: Any, dtype: Any) -> pd.Series[Any]:
+    """Return values as a column. What the dtype cannot hold is unknown: callers may have recorded anything."""
+    if isinstance(values, list):
+        fits = _FITS.get(str(dtype))
+        if fits is not None:
+            values = [value if fits(value) else None for value in values]
+        elif dtype == "str":
+            values = [None if value is None else _clean(value) for value in values]
+    column: pd.Series[Any] = pd.Series(values, dtype=dtype)
+    return column
+
+
+def span(ms: float | None) -> dt.timedelta | None:
+    """Return milliseconds as a duration, None for what is none."""
+    return dt.timedelta(milliseconds=ms) if ms is not None and abs(ms) < _LONGEST_MS else None
+
+
+def texts(values: NDArray[np.object_]) -> pd.Series[str]:
+    """Return texts, None where unknown, as a column."""
+    return pd.Series(values, dtype="str")
+
+
+def categories(codes: NDArray[np.integer[Any]], dtype: pd.CategoricalDtype[Any]) -> pd.Categorical[Any]:
+    """Return codes, -1 where unknown, as a column."""
+    return pd.Categorical.from_codes(codes, dtype=dtype)
+
+
+def integers(values: NDArray[np.int64]) -> pd.arrays.IntegerArray:
+    """Return integers as a nullable column."""
+    return pd.arrays.IntegerArray(values, values == MISSING)
+
+
+def floats(values: NDArray[np.float64]) -> pd.arrays.FloatingArray:
+    """Return floats as a nullable column."""
+    return pd.arrays.FloatingArray(values, np.isnan(values))
+
+
+def booleans(values: NDArray[np.bool_]) -> pd.arrays.BooleanArray:
+    """Return bools, none of them unknown, as a nullable column."""
+    return pd.arrays.BooleanArray(values, np.zeros(len(values), bool))
+
+
+def times(microseconds: NDArray[np.int64]) -> pd.DatetimeIndex:
+    """Return microseconds since the epoch as times."""
+    return pd.DatetimeIndex(microseconds.view("M8[us]")).tz_localize("UTC")
+
+
+def spans(ms: NDArray[np.float64]) -> pd.TimedeltaIndex:
+    """Return milliseconds as durations."""
+    is_known = np.abs(ms) < _LONGEST_MS
+    microseconds = np.full(len(ms), MISSING)
+    microseconds[is_known] = np.rint(ms[is_known] * 1000)
+    return pd.TimedeltaIndex(microseconds.view("m8[us]"))
+
+
+def _clean(value: Any) -> str:
+    return str(value).encode("utf-8", "backslashreplace").decode()
+
+
+_LONGEST_MS = 1e13  # 300 years: what is longer was no duration
+_FITS: dict[str, Callable[[Any], bool]] = {
+    "Int64": lambda value: isinstance(value, int) and abs(value) < 1 << 63,
+    "Float64": lambda value: isinstance(value, (int, float)),
+    "category": lambda value: isinstance(value, str),
+}
