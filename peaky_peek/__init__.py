@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     )
     from peaky_peek.graphs import graph
     from peaky_peek.interop import load
-    from peaky_peek.widgets import tree
+    from peaky_peek.widgets.tree import tree
 
 _LAZY = {
     "label": "peaky_peek.capture.labels", "demo": "peaky_peek.demo", "graph": "peaky_peek.graphs",
-    "load": "peaky_peek.interop", "tree": "peaky_peek.widgets",
+    "load": "peaky_peek.interop", "tree": "peaky_peek.widgets.tree",
     **dict.fromkeys(
         ("ALL", "SCHEMA", "decisions", "event", "events", "llm_calls", "messages", "session", "sessions", "tool_calls"),
         "peaky_peek.frames",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -73,10 +73,6 @@ class Recorder:
         except Exception as error:  # noqa: BLE001 - the agent never notices
             self.lost += 1
             faults.report(error)
-
-    def clean(self, data: bytes) -> bytes:
-        """Return `data` without secrets."""
-        return self._clean(data)
 
     @property
     def segment(self) -> str | None:

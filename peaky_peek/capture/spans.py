@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from peaky_peek.capture import context, faults, propagation
+from peaky_peek.capture import context, faults, propagation, transport
 from peaky_peek.capture.context import CURRENT, OpenSession, Scope
 from peaky_peek.capture.verbs import Common, Verbs, emit
 from peaky_peek.errors import PeekError
@@ -86,6 +86,7 @@ class TraceContext(Verbs):
             self._session, parent_id = outside.session, outside.parent_id
         else:
             propagation.install()
+            transport.install()
             parent = outside.session if outside is not None else None
             parent_id = None if outside is None else outside.parent_id
             session_id = _free_id(self._wanted_id) if self._wanted_id and not self._resume else self._wanted_id

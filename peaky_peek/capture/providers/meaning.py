@@ -144,7 +144,7 @@ def _answered(exchange: Exchange, past: Past, answer: Answer) -> list[Event]:
         content=answer.content, thinking=answer.thinking, tool_calls=answer.tool_calls or None,
         finish_reason=answer.finish_reason, usage=answer.usage, complete=answer.complete, data=answer.data,
         time_to_first_token_ms=_first_token_ms(exchange, answer),
-        cost_usd=pricing.cost_usd(model, answer.usage) if model and answer.usage else None,
+        cost_usd=_cost(prompt.provider, model, answer),
     )  # fmt: skip
     events: list[Event] = [said]
     if answer.refusal:
@@ -190,6 +190,13 @@ def _answer(exchange: Exchange) -> Answer:
     elif not stream:
         answer.failure = None  # the application turned away before the body had come
     return answer
+
+
+def _cost(provider: str, model: str | None, answer: Answer) -> float | None:
+    if model is None or answer.usage is None:
+        return None
+    # A host that speaks OpenAI's language may be anybody's: then the model says who has a price for it.
+    return pricing.cost_usd(None if provider == "openai" else provider, model, answer.usage)
 
 
 def _status(answer: Answer) -> str:

@@ -12,7 +12,7 @@ from peaky_peek.capture.providers.fields import Answer, Failure, Prompt, ToolRet
 _ASKED = {"model", "messages", "tools", "functions", "stream"}
 _TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
 _HOST = re.compile(
-    r"https?://(?:[^/?#]*\.)?(azure|deepseek|openrouter|groq|mistral|x|together|fireworks|cerebras)\.[a-z]+[:/]"
+    r"https?://(?:[^/?#]*\.)?(azure|deepseek|openrouter|groq|mistral|together|fireworks|cerebras)\.[a-z]+[:/]"
 )
 _DEPLOYMENT = re.compile(r"/deployments/([^/?]+)/")
 

@@ -1,0 +1,140 @@
+"""The journal: whole records only, damage skipped, exactly once into the store, whoever ingests."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+import peaky_peek as pp
+from peaky_peek.store import Database, journal
+from peaky_peek.store.journal import JournalWriter, read, segments
+
+
+def bodies(path: Path, offset: int = 0) -> list[bytes | None]:
+    return [body for body, _ in read(path, offset)]
+
+
+@pytest.fixture
+def segment(tmp_path: Path) -> Path:
+    writer = JournalWriter([tmp_path / "j"], "1-test")
+    for number in range(5):
+        writer.append(b"record %d" % number)
+    writer.close()
+    (path,) = segments(tmp_path / "j")
+    return path
+
+
+def test_records_come_back_in_order_with_offsets_to_go_on_from(segment: Path) -> None:
+    found = list(read(segment, 0))
+    assert [body for body, _ in found] == [b"record %d" % number for number in range(5)]
+    assert bodies(segment, found[2][1]) == [b"record 3", b"record 4"]
+    assert bodies(segment, found[4][1]) == []
+
+
+def test_a_torn_end_is_left_alone_wherever_it_tears(segment: Path) -> None:
+    whole = segment.read_bytes()
+    last = len(whole) - list(read(segment, 0))[3][1]
+    for missing in range(1, last + 1):
+        segment.write_bytes(whole[:-missing])
+        assert bodies(segment) == [b"record %d" % number for number in range(4)], missing
+
+
+def test_a_flipped_bit_costs_one_record_and_is_counted(segment: Path) -> None:
+    whole = bytearray(segment.read_bytes())
+    start, end = (offset for _, offset in list(read(segment, 0))[1:3])
+    for at in range(start, end):
+        flipped = bytearray(whole)
+        flipped[at] ^= 0x10
+        segment.write_bytes(flipped)
+        assert bodies(segment) == [b"record 0", b"record 1", None, b"record 3", b"record 4"], at - start
+
+
+def test_damage_is_counted_in_the_store_and_the_rest_comes_in(store: Database) -> None:
+    with pp.trace_session("damaged") as ctx:
+        for number in range(5):
+            ctx.record_decision(f"reason {number}")
+        pp.uninstall()
+    pp.init(db=store.path.with_name("other.db"))
+    # a copy of what was recorded, damaged, under the name of another process
+    copy = store.journal_folders[0] / "2-copy.1.jnl"
+    writer = JournalWriter([copy.parent], "3-live")
+    writer.append(b'["S","s",1]\n{"name":"s"}')
+    for number in range(3):
+        event = f'["E","e{number}","s",{number + 2},null,"decision","d",null,1,null,null,0.7,false,null,null,null,null,null,null,null]'
+        writer.append(event.encode() + b'\n{"reasoning":"r"}')
+    (live,) = segments(copy.parent)
+    data = bytearray(live.read_bytes())
+    data[data.index(b'"e1"') + 1] ^= 1
+    copy.write_bytes(data)
+    writer.close()
+    live.unlink()
+    assert store.ingest() == 3
+    names = store.connection().execute("SELECT event_id FROM events WHERE session_id = 's'").fetchall()
+    assert names == [("e0",), ("e2",)]
+
+
+def test_a_segment_of_a_newer_version_is_left_for_newer_code(store: Database) -> None:
+    folder = store.journal_folders[0]
+    JournalWriter([folder], "1-new").append(b"?")
+    (path,) = segments(folder)
+    data = bytearray(path.read_bytes())
+    data[8] += 1
+    path.write_bytes(data)
+    assert store.ingest() == 0
+    assert path.read_bytes() == data
+
+
+def test_a_write_that_fails_goes_to_the_next_folder_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Path] = []
+    writer = JournalWriter([tmp_path / "a", tmp_path / "b"], "1-test", told.append)
+    writer.append(b"first")
+    real, (path,) = os.write, segments(tmp_path / "a")
+    size = path.stat().st_size
+
+    def disk_full_after_three_bytes(fd: int, data: bytes) -> int:
+        if path.stat().st_size == size and os.path.samestat(os.fstat(fd), path.stat()):
+            return real(fd, data[:3])
+        if os.path.samestat(os.fstat(fd), path.stat()):
+            raise OSError(28, "No space left on device")
+        return real(fd, data)
+
+    monkeypatch.setattr(os, "write", disk_full_after_three_bytes)
+    writer.append(b"second")
+    monkeypatch.undo()
+    writer.close()
+    assert told == [tmp_path / "a", tmp_path / "b"]
+    assert bodies(path) == [b"first"]
+    assert path.stat().st_size == size
+    assert bodies(segments(tmp_path / "b")[0]) == [b"second"]
+
+
+def test_segments_rotate_and_go_when_they_are_in_the_store(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "SEGMENT_BYTES", 2000)
+    with pp.trace_session("long") as ctx:
+        for number in range(50):
+            ctx.record_decision(f"{number} " + "x" * 200)
+        assert pp.events("long").shape[0] == 51
+        assert len(segments(store.journal_folders[0])) == 1  # the one in use
+    pp.uninstall()
+    store.ingest()
+    assert segments(store.journal_folders[0]) == []
+    assert store.connection().execute("SELECT count(*) FROM journals").fetchone() == (0,)
+
+
+def test_many_who_ingest_at_once_take_each_record_once(store: Database) -> None:
+    with pp.trace_session("shared") as ctx:
+        for number in range(500):
+            ctx.record_decision(str(number))
+    databases = [Database(store.path) for _ in range(4)]
+    threads = [threading.Thread(target=lambda d=database: (d.ingest(), d.close())) for database in databases]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert pp.sessions().events.tolist() == [502]
+    assert pp.events("shared").event_id.is_unique
