@@ -14,7 +14,10 @@ from peaky_peek.events import EVENT_CLASSES, Event, EventType
 from peaky_peek.store import Database
 
 VERBS: dict[str, dict[str, Any]] = {
-    "decision": {"reasoning": "r", "confidence": 0.25, "chosen_action": "go", "alternatives": ["stay"], "evidence": [1]},
+    "decision": {
+        "reasoning": "r", "confidence": 0.25, "chosen_action": "go", "alternatives": ["stay"],
+        "evidence": [1],
+    },
     "tool_call": {"tool_name": "t", "arguments": {"a": 1}, "call_id": "c"},
     "tool_result": {"tool_name": "t", "result": [1], "call_id": "c"},
     "llm_request": {

@@ -60,7 +60,8 @@ def test_sigkill_at_any_moment_loses_and_doubles_nothing(store: Database, pace: 
         store.ingest()
         rows = store.connection().execute(
             "SELECT payload ->> 'result' FROM events JOIN sessions USING (session_id) WHERE event_type = 'tool_result'"
-            " AND session_id = (SELECT session_id FROM sessions ORDER BY position DESC LIMIT 1) ORDER BY events.position"
+            " AND session_id = (SELECT session_id FROM sessions ORDER BY position DESC LIMIT 1)"
+            " ORDER BY events.position"
         )
         numbers = [row[0] for row in rows]
         assert numbers == list(range(len(numbers)))

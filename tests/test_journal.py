@@ -63,8 +63,8 @@ def test_damage_is_counted_in_the_store_and_the_rest_comes_in(store: Database) -
     writer = JournalWriter([copy.parent], "3-live")
     writer.append(b'["S","s",1]\n{"name":"s"}')
     for number in range(3):
-        event = f'["E","e{number}","s",{number + 2},null,"decision","d",null,1,null,null,0.7,false,null,null,null,null,null,null,null]'
-        writer.append(event.encode() + b'\n{"reasoning":"r"}')
+        columns = f'"e{number}","s",{number + 2},null,"decision","d",null,1,null,null,0.7,false' + ",null" * 7
+        writer.append(b'["E",%s]\n{"reasoning":"r"}' % columns.encode())
     (live,) = segments(copy.parent)
     data = bytearray(live.read_bytes())
     data[data.index(b'"e1"') + 1] ^= 1

@@ -121,7 +121,7 @@ def test_a_store_of_a_newer_version_is_left_alone(store: Database) -> None:
     store.connection().execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     store.close()
     newer = Database(store.path)
-    with pytest.raises(errors.StoreUnreadable, match="newer Peaky Peek .* upgrade"):
+    with pytest.raises(errors.StoreUnreadable, match=r"newer Peaky Peek .* upgrade"):
         newer.connection()
 
 
@@ -147,7 +147,7 @@ def test_a_locked_store_says_so_after_its_time_and_takes_the_events_in_later(sto
     other.execute("BEGIN EXCLUSIVE")
     with pp.trace_session("meanwhile") as ctx:
         ctx.record_decision("because")
-    with pytest.raises(errors.StoreLocked, match="locked by another process: try again .* safe in the journal"):
+    with pytest.raises(errors.StoreLocked, match=r"locked by another process: try again .* safe in the journal"):
         store.ingest(wait=0.2)
     other.rollback()
     other.close()

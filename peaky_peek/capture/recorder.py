@@ -42,7 +42,7 @@ class Recorder:
         """Events that could be written nowhere."""
         self._max_payload = None if max_payload_kb is None else int(max_payload_kb * 1024)
         self.redactor = Redactor(redact, key=lambda: load_key(_key_path(database)))
-        self._clean: Callable[[bytes], bytes] = self.redactor.clean
+        self._clean = self.redactor.clean
         self._journal = JournalWriter(database.journal_folders, self.owner, self._announce)
         self._writer = Writer(database, self.owner)
         self._histories = Histories()

@@ -149,7 +149,7 @@ class TraceContext(Verbs):
 
     @contextmanager
     def active(self) -> Any:
-        """Make this the place where events go, only while the block runs: for generators between two of their values."""
+        """Make this the place where events go while the block runs: a generator does between two of its values."""
         before = CURRENT.get()
         if self._inside is not None:
             CURRENT.set(self._inside)
