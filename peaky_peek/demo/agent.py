@@ -24,21 +24,21 @@ def run_agent(
     """
     messages: list[Any] = [{"role": "system", "content": system}, {"role": "user", "content": question}]
     schemas: list[Any] = [schema(tool) for tool in tools]
-    functions = {tool.__name__: tool for tool in tools}
     for _ in range(max_turns):
         completion = client.chat.completions.create(model=model, messages=messages, tools=schemas)
         message = completion.choices[0].message
         messages.append(message.model_dump(exclude_none=True))
         if not message.tool_calls:
             return message.content or message.refusal or ""
-        messages += [act(functions, tool_call) for tool_call in message.tool_calls]
+        messages += [act(tools, tool_call) for tool_call in message.tool_calls]
     raise RuntimeError(f"no answer after {max_turns} turns")
 
 
-def act(functions: dict[str, Tool], tool_call: Any) -> dict[str, Any]:
+def act(tools: Sequence[Tool], tool_call: Any) -> dict[str, Any]:
     """The message for the model that holds the result of one tool call, or what went wrong."""
+    function = next(tool for tool in tools if tool.__name__ == tool_call.function.name)
     try:
-        result = functions[tool_call.function.name](**json.loads(tool_call.function.arguments))
+        result = function(**json.loads(tool_call.function.arguments))
     except (LookupError, OSError, ValueError) as error:
         result = f"Error: {error}"
     return {"role": "tool", "tool_call_id": tool_call.id, "content": json.dumps(result)}

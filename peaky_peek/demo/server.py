@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -49,6 +50,11 @@ class ModelServer(ThreadingHTTPServer):
     def __exit__(self, *_: object) -> None:
         self.shutdown()
         self.server_close()
+
+    def handle_error(self, *client: Any) -> None:
+        """A client that hangs up after the last word is no fault; anything else is printed."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(*client)
 
     def url(self, story: str) -> str:
         """The `base_url` under which this story's model answers."""

@@ -99,6 +99,7 @@ def run(client: OpenAI) -> None:
             session.record_agent_turn("planner", "planner", turn, content=proposal)
             verdict = review(proposal)
             session.record_agent_turn("critic", "critic", turn, content=verdict)
+        session.output = proposal
         book_table("Lemongrass House", 12)
         if not all(reply["coming"] for reply in collect_replies("Lemongrass House")):
             session.outcome("fail", note="a guest cannot eat there")

@@ -72,7 +72,7 @@ def run(client: OpenAI) -> None:
                 f"book {number}", framework="openai", task="book an invoice", version=version, input=number
             ) as session:
                 session.record_prompt_policy(f"expense-clerk/{version}", {"prompt": prompt})
-                run_agent(
+                session.output = run_agent(
                     client,
                     model="gpt-4o-mini",
                     system=prompt,

@@ -67,16 +67,19 @@ def send_mail(to: str, text: str) -> dict[str, Any]:
     return {"to": to, "characters": len(text), "status": "sent"}
 
 
+TOOLS = [find_customer, get_order, refund_rules, issue_refund, close_ticket, send_mail]
+
+
 def run(client: OpenAI) -> None:
     """Record the ticket, and judge the run by the ledger."""
     ledger.clear()
     with pp.trace_session("refund order A-1042", framework="openai", input=TICKET) as session:
-        run_agent(
+        session.output = run_agent(
             client,
             model="gpt-4o-mini",
             system=SYSTEM,
             question=TICKET,
-            tools=[find_customer, get_order, refund_rules, issue_refund, close_ticket, send_mail],
+            tools=TOOLS,
         )
         if "A-1042" not in ledger:
             session.outcome("fail", note="the ledger has no refund for A-1042")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import peaky_peek as pp
-from peaky_peek.demo.agent import act, schema
+from peaky_peek.demo.agent import Tool, act, schema
 from peaky_peek.demo.script import busy, call, in_turn, say
 from peaky_peek.demo.story import Mark, Story
 
@@ -63,7 +63,7 @@ def confirm_trip(traveller: str) -> dict[str, Any]:
     return {"traveller": traveller, "confirmed": True}
 
 
-TOOLS = [search_flights, hold_flight, search_hotels, hold_hotel, hold_transfer, confirm_trip]
+TOOLS: list[Tool] = [search_flights, hold_flight, search_hotels, hold_hotel, hold_transfer, confirm_trip]
 
 
 def run(client: OpenAI) -> None:
@@ -71,7 +71,6 @@ def run(client: OpenAI) -> None:
     trip.clear()
     messages: list[Any] = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": QUESTION}]
     schemas: list[Any] = [schema(tool) for tool in TOOLS]
-    functions = {tool.__name__: tool for tool in TOOLS}
     with pp.trace_session("trip to Lisbon", framework="openai", input=QUESTION) as session:
         session.checkpoint({"trip": {}, "messages": messages}, label="before anything is held")
         while True:
@@ -83,9 +82,10 @@ def run(client: OpenAI) -> None:
             if not message.tool_calls:
                 break
             held = len(trip)
-            messages += [act(functions, tool_call) for tool_call in message.tool_calls]
+            messages += [act(TOOLS, tool_call) for tool_call in message.tool_calls]
             if len(trip) > held:
                 session.checkpoint({"trip": trip, "messages": messages}, label=f"{list(trip)[-1]} held")
+        session.output = message.content
         session.outcome("fail", note="nothing is confirmed")
 
 
