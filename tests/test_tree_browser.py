@@ -127,6 +127,8 @@ def test_the_keyboard_walks_collapses_filters_and_reads_aloud(show: Show) -> Non
     page.evaluate("setMask([2, 3])")
     page.wait_for_function("tree.__peek.visibleRows === 4")
     assert page.locator(".pp-matches").text_content() == "2 of 6"
+    page.evaluate("setMask([])")
+    page.wait_for_function("tree.__peek.visibleRows === 0")
     page.keyboard.press("Escape")
     page.wait_for_function("tree.__peek.visibleRows === 6")
 

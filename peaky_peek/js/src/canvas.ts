@@ -49,7 +49,12 @@ export class Surface {
     const started = performance.now();
     const ratio = window.devicePixelRatio || 1;
     const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
-    if (element.width !== w || element.height !== h) [element.width, element.height] = [w, h];
+    if (element.width !== w || element.height !== h) {
+      [element.width, element.height] = [w, h];
+      // Not 100%: a box may be a fraction of a pixel wider, and stretching blurs text.
+      element.style.width = `${w / ratio}px`;
+      element.style.height = `${h / ratio}px`;
+    }
     context.setTransform(ratio, 0, 0, ratio, 0, 0);
     this.paint(context, width, height);
     if (this.frameTimes.push(performance.now() - started) > 600) this.frameTimes.shift();

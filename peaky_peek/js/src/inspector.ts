@@ -81,10 +81,10 @@ export class Inspector {
   }
 
   private fill(details: Details): void {
-    const facts = element("dl", "pp-facts");
-    for (const [label, text] of details.facts) facts.append(element("dt", "", label), element("dd", "", text));
+    const facts = element("div", "pp-facts");
+    for (const [label, text] of details.facts) facts.append(element("span", "pp-dim", label), element("bdi", "", text));
     this.replace(
-      element("h3", "pp-step", details.title),
+      element("div", "pp-step", details.title),
       element("div", "pp-dim", details.subtitle),
       facts,
       ...details.sections.map((section) => sectionElement(section, this.more)),
@@ -93,7 +93,7 @@ export class Inspector {
 
   private complain(sentence: string): void {
     const retry = button("Retry", "Ask the kernel again", () => this.load());
-    this.replace(element("p", "pp-problem", sentence), retry);
+    this.replace(element("div", "pp-problem", sentence), retry);
   }
 
   private replace(...content: HTMLElement[]): void {

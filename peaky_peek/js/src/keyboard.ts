@@ -46,7 +46,7 @@ export function press(event: KeyboardEvent, outline: Outline, cursor: number, pa
     "0": () => to.resetZoom(),
   };
   const act = Object.hasOwn(keys, event.key) ? keys[event.key] : undefined;
-  if (!act || last < 0) return false;
+  if (!act || (last < 0 && event.key !== "/" && event.key !== "Escape")) return false;
   act();
   return true;
 }

@@ -53,12 +53,14 @@ function paintBackground(context: Context, scene: Scene, geometry: Geometry, pla
     context.fillRect(0, y, geometry.ruler, height);
     context.globalAlpha = 1;
   };
-  if (scene.failed(row)) wash(theme.family.risk, 0.06);
-  if (scene.selected.has(row)) wash(theme.accent, theme.dark ? 0.24 : 0.13);
-  else if (scene.hover === row) wash(theme.text, 0.05);
+  // As strong as text on them still has a contrast of 4.5.
   if (scene.selected.has(row)) {
+    wash(theme.accent, theme.dark ? 0.18 : 0.12);
     context.fillStyle = theme.accent;
     context.fillRect(0, y, 2, height);
+  } else {
+    if (scene.failed(row)) wash(theme.family.risk, 0.06);
+    if (scene.hover === row) wash(theme.text, 0.05);
   }
   if (scene.focused && scene.cursor === row) {
     context.strokeStyle = theme.accent;
@@ -117,9 +119,9 @@ function paintStep(
   const { scale } = geometry;
   const left = geometry.left(row);
   const failed = scene.failed(row);
-  const faded = !outline.matches(row);
+  const faded = !outline.matches(row) && !failed;
   const family = scene.family(row);
-  if (faded) context.globalAlpha = 0.55;
+  if (faded) context.globalAlpha = 0.65;
   if (outline.hasChildren(row)) {
     context.strokeStyle = theme.dim;
     context.lineWidth = 1.4;
@@ -142,9 +144,9 @@ function paintStep(
   };
   write(oneLine(columns.name(row)), failed ? fonts.strong : fonts.name, failed ? theme.family.risk : theme.text);
   const hidden = outline.hidden(row);
-  if (hidden) write(`+${count(hidden.rows)}`, fonts.small, theme.accent);
+  if (hidden) write(`+${count(hidden.rows)}`, fonts.small, theme.dim);
   const state = columns.flags[row] & RUNNING ? "running" : columns.flags[row] & CANCELLED ? "cancelled" : "";
-  const preview = oneLine(scene.preview(row));
+  const preview = faded ? "" : oneLine(scene.preview(row));
   if (state || preview) write([state, preview].filter(Boolean).join(" · "), fonts.small, theme.dim);
   context.globalAlpha = 1;
 }

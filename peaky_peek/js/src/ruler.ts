@@ -35,7 +35,7 @@ export function paintRuler(context: Context, scene: Scene, geometry: Geometry, b
   context.fillStyle = theme.accent;
   for (const row of [...scene.selected].slice(0, 100)) {
     const place = scene.outline.place[row];
-    if (place >= 0) context.fillRect(x + 1, HEADER + (place / scene.outline.count) * reach, RULER - 1, 2);
+    if (place >= 0) context.fillRect(x, HEADER + (place / scene.outline.count) * reach, 4, 3);
   }
 }
 

@@ -66,6 +66,7 @@ export class Scene {
     context.restore();
     paintRuler(context, this, geometry, height);
     this.paintHeader(context, geometry, width);
+    if (this.outline.count === 0) context.fillText("No step matches the filter.", 10, HEADER * 1.5);
   }
 
   private paintHeader(context: Context, geometry: Geometry, width: number): void {

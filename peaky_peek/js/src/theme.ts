@@ -27,7 +27,7 @@ const OURS = {
   dark: {
     background: "#16181d",
     text: "#e4e7eb",
-    dim: "#9aa2ad",
+    dim: "#a3abb6",
     line: "#343941",
     accent: "#5aa2ff",
     suspect: "#f0b03f",

@@ -87,7 +87,7 @@ export class Toolbar {
     if (name) this.title.append(element("strong", "pp-name", element("bdi", "", name)));
     // Lines break between facts, never inside one.
     const whole = facts.map((fact) => fact.replaceAll(" ", "\u00a0"));
-    const line = element("span", "pp-facts-line", whole.join("\u00a0 · "));
+    const line = element("span", "pp-facts-line", whole.join("\u00a0· "));
     line.title = facts.join(" · ");
     this.title.append(line);
   }

@@ -60,7 +60,7 @@ function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsub
     focusFilter: () => toolbar.focusFilter(),
     escape() {
       if (inspector.open) inspector.hide();
-      else if (model.get("_query")) query("");
+      else if (live && model.get("_query")) query("");
     },
     painted() {
       peek.firstPaintMs ??= performance.now() - arrived;
@@ -77,7 +77,7 @@ function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsub
     zoom: (factor) => view.zoom(factor),
     resetZoom: () => view.resetZoom(),
   });
-  const start = element("p", "pp-start");
+  const start = element("div", "pp-start");
   el.replaceChildren(toolbar.element, element("div", "pp-body", view.element, inspector.element), start);
 
   function inspect(row: number): void {

@@ -50,6 +50,16 @@ test("enter reads, slash filters, escape leaves, n finds the next failure", () =
   expect(type("n", 2).nextFailure).toHaveBeenCalled();
 });
 
+test("where a filter left no rows, the filter can still be changed", () => {
+  const tree = outline();
+  tree.filter(new Uint8Array(4));
+  const left = vi.fn();
+  const commands = { escape: left } as unknown as Parameters<typeof press>[4];
+  expect(press({ key: "Escape" } as KeyboardEvent, tree, 0, 2, commands)).toBe(true);
+  expect(press({ key: "ArrowDown" } as KeyboardEvent, tree, 0, 2, commands)).toBe(false);
+  expect(left).toHaveBeenCalled();
+});
+
 test("the browser keeps its own shortcuts, and every other key", () => {
   expect(type("ArrowDown", 0, { ctrlKey: true }).used).toBe(false);
   expect(type("-", 0, { metaKey: true }).used).toBe(false);
