@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import peaky_peek as pp
-from peaky_peek.demo.agent import run_agent
+from peaky_peek.demo.agent import Tool, run_agent
 from peaky_peek.demo.script import call, in_turn, say
 from peaky_peek.demo.story import Mark, Story
 
@@ -67,7 +67,7 @@ def send_mail(to: str, text: str) -> dict[str, Any]:
     return {"to": to, "characters": len(text), "status": "sent"}
 
 
-TOOLS = [find_customer, get_order, refund_rules, issue_refund, close_ticket, send_mail]
+TOOLS: list[Tool] = [find_customer, get_order, refund_rules, issue_refund, close_ticket, send_mail]
 
 
 def run(client: OpenAI) -> None:
