@@ -123,7 +123,7 @@ def _parents(events: Columns) -> tuple[Rows, Mask]:
     row_of = {event_id: row for row, event_id in enumerate(events.texts["event_id"].tolist())}
     named = events.texts["parent_id"].tolist()
     parent = np.array([row_of.get(parent_id, -1) for parent_id in named], np.int64)
-    return parent, (parent < 0) & np.not_equal(events.texts["parent_id"], None)
+    return parent, (parent < 0) & pd.notna(events.texts["parent_id"])
 
 
 def _closers(event_type: NDArray[np.int8], parent: Rows) -> Rows:
@@ -197,11 +197,12 @@ def _frame(events: Columns, rows: Rows, close: Rows, parent: Rows, depth: Rows) 
     failed = numbers["failed"][rows] | (is_pair & numbers["failed"][close])
     suspect = texts["suspect"]
     family = np.where(failed, _FAMILY_NAMES.index("risk"), _FAMILY_OF[event_type])
-    ids = texts["event_id"]
+    close_id = texts["event_id"][close]
+    close_id[~is_pair] = None
     return pd.DataFrame(
         {
-            "event_id": dtypes.texts(ids[rows]),
-            "close_id": dtypes.texts(np.where(is_pair, ids[close], None)),
+            "event_id": dtypes.texts(texts["event_id"][rows]),
+            "close_id": dtypes.texts(close_id),
             "parent": parent.astype(np.int32),
             "depth": depth.astype(np.int32),
             "event_type": dtypes.categories(event_type, dtypes.EVENT_TYPE),
@@ -214,9 +215,7 @@ def _frame(events: Columns, rows: Rows, close: Rows, parent: Rows, depth: Rows) 
             "output_tokens": dtypes.integers(either("output_tokens")),
             "importance": np.fmax(numbers["importance"][rows], np.where(is_pair, numbers["importance"][close], np.nan)),
             "failed": failed,
-            "suspect": dtypes.texts(
-                np.where(is_pair & np.not_equal(suspect[close], None), suspect[close], suspect[rows])
-            ),
+            "suspect": dtypes.texts(np.where(is_pair & pd.notna(suspect[close]), suspect[close], suspect[rows])),
             "status": dtypes.categories(either("status"), dtypes.STATUS),
             "running": np.isin(event_type, _OPENERS) & ~is_pair,
             "derived": numbers["derived"][rows],
