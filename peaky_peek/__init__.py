@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "label": "peaky_peek.capture.labels", "demo": "peaky_peek.demo", "graph": "peaky_peek.graphs",
     "load": "peaky_peek.interop", "tree": "peaky_peek.widgets.tree",
+    "load_ipython_extension": "peaky_peek.magics", "unload_ipython_extension": "peaky_peek.magics",
     **dict.fromkeys(
         ("ALL", "SCHEMA", "decisions", "event", "events", "llm_calls", "messages", "session", "sessions", "tool_calls"),
         "peaky_peek.frames",
@@ -49,7 +50,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-del events  # the module of the vocabulary; here the name means the frame
+globals().pop("events", None)  # the module of the vocabulary; here the name means the frame, after a reload too
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,160 @@
+"""Cells as sessions: a `%%peek` cell is one, and so is any other cell as soon as it makes a model or tool call.
+
+Nothing is run twice or in another way: IPython tells when a cell begins and ends, and `%%peek` is only a line that is
+taken away before the cell is run.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from peaky_peek.capture import context, faults
+from peaky_peek.capture.context import CURRENT, Scope
+from peaky_peek.capture.spans import TraceContext
+from peaky_peek.errors import PeekError
+from peaky_peek.magics import heading
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
+
+    from peaky_peek.magics.line import Line
+
+
+class Cells(ast.NodeTransformer):
+    """The cells of a notebook, as IPython's hooks tell them.
+
+    The last one stays the place for what its threads and tasks do after its end, until the next begins.
+    """
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._shell = shell
+        history = shell.history_manager
+        self._current = _Cell(
+            shell, history.input_hist_raw[-1] or "" if history else ""
+        )  # the one that loads the extension
+        self._running: list[_Cell] = []
+
+    def install(self) -> None:
+        """Ask IPython to tell."""
+        self._shell.input_transformers_cleanup.append(heading.remove)
+        self._shell.ast_transformers.append(self)
+        self._shell.events.register("pre_run_cell", self._begin)
+        self._shell.events.register("post_run_cell", self._end)
+        context.fallback = self.scope
+
+    def uninstall(self) -> None:
+        """Undo `install`."""
+        context.fallback, context.origin = None, {}
+        self._shell.events.unregister("pre_run_cell", self._begin)
+        self._shell.events.unregister("post_run_cell", self._end)
+        self._shell.ast_transformers.remove(self)
+        self._shell.input_transformers_cleanup.remove(heading.remove)
+
+    def scope(self) -> Scope | None:
+        """Return where what happens outside all sessions belongs: in the cell's own, which is begun now if need be."""
+        return self._current.scope()
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        """Record a `%%peek` cell from here: transformers of the syntax tree are asked when a cell is about to run."""
+        if self._running:
+            self._running[-1].record()
+        return node
+
+    @faults.guarded
+    def _begin(self, info: ExecutionInfo) -> None:
+        cell = _Cell(self._shell, str(info.raw_cell), info)
+        if not self._running:
+            self._current.end()
+            self._current = cell
+            context.origin = cell.origin()
+            left = CURRENT.get()
+            if left is not None and left.session.id not in context.open_sessions:
+                CURRENT.set(None)  # a session that ended in a later cell than it began in leaves the one around it
+        self._running.append(cell)
+
+    @faults.guarded
+    def _end(self, result: ExecutionResult | None) -> None:
+        """End what `_begin` began; IPython has no result of a cell that was cancelled, and ends blank ones unbegun."""
+        if self._running and (result is None or result.info is self._running[-1].info):
+            self._running.pop().end(result, error=KeyboardInterrupt() if result is None else None)
+        elif not self._running:
+            self._current.end(result)
+
+
+class _Cell:
+    """One run of a cell."""
+
+    def __init__(self, shell: InteractiveShell, source: str, info: ExecutionInfo | None = None) -> None:
+        self.info = info
+        self._shell = shell
+        self._asked, self._source = heading.split(source)
+        self._number = shell.execution_count - (info is None or info.store_history)
+        self._span: TraceContext | None = None
+        self._line: Line | None = None
+        self._opens = False
+        self._lock = threading.Lock()
+
+    def origin(self) -> dict[str, str | None]:
+        """Return where sessions begun in this cell come from, as Jupyter servers and VS Code tell it."""
+        notebook = os.environ.get("JPY_SESSION_NAME") or self._shell.user_ns.get("__vsc_ipynb_file__")
+        return {"notebook": notebook, "cell": getattr(self.info, "cell_id", None) or self._name}
+
+    def scope(self) -> Scope | None:
+        """Return the inside of the cell's session."""
+        with self._lock:
+            if self._span is None:
+                self._span = self._make_span(self._name).open()
+            return self._span._scope()
+
+    @faults.guarded
+    def record(self) -> None:
+        """Begin the session and show the line if the cell begins with `%%peek`."""
+        asked, self._asked = self._asked, None
+        if asked is None or not self._source.strip():
+            return
+        wanted = heading.parse(self._expand(asked))
+        if wanted.problem:
+            _say(wanted.problem)
+        if context.paused:
+            _say("This cell is not recorded: `%peek on` switches the recording on again.")
+            return
+        self._span = self._make_span(wanted.name or self._name).__enter__()
+        self._opens = wanted.opens
+        if not wanted.quiet and self._span.session_id is not None:
+            from peaky_peek.magics.line import Line  # draws, so it loads pandas and the widget
+
+            self._line = Line(self._shell, self._span.session_id)
+
+    def end(self, result: ExecutionResult | None = None, error: BaseException | None = None) -> None:
+        """End the session, if there is one."""
+        span, self._span = self._span, None
+        if span is None:
+            return
+        if result is not None:
+            error = result.error_before_exec or result.error_in_exec
+            span.output = result.result
+        span.close(error)
+        if self._line is not None:
+            try:
+                self._line.end(is_open=self._opens or error is not None)
+            except PeekError as problem:
+                _say(str(problem))
+
+    @property
+    def _name(self) -> str:
+        return f"In [{self._number}]"
+
+    def _make_span(self, name: str) -> TraceContext:
+        return TraceContext(name, new_session=True, code=self._source)
+
+    def _expand(self, text: str) -> str:
+        """Fill in the user's `{variables}`; where the stack is not that deep, IPython leaves ours out of it."""
+        return str(self._shell.var_expand(text, depth=sys.getrecursionlimit()))  # type: ignore[no-untyped-call]
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr)  # noqa: T201

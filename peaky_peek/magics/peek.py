@@ -1,0 +1,76 @@
+"""`%peek`: what the functions of the package show, without the brackets."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from IPython.core.magic import Magics, line_cell_magic, magics_class
+
+import peaky_peek
+from peaky_peek.capture import context
+from peaky_peek.errors import PeekError
+from peaky_peek.store.sessions import NOTHING_RECORDED
+
+OF_A_SESSION = ("tree", "session", "events", "llm_calls", "tool_calls", "decisions", "messages", "graph")
+_OF_A_TEXT = ("sessions", "event", "load")
+_ALONE = ("status", "demo")
+WORDS = (*OF_A_SESSION, *_OF_A_TEXT, *_ALONE, "on", "off")
+"""What may follow `%peek`; all but the last two are functions of the package."""
+
+
+@magics_class
+class PeekMagics(Magics):
+    """The magics of the package."""
+
+    @line_cell_magic
+    def peek(self, line: str, cell: str | None = None) -> Any:
+        """Look at what was recorded, or record a cell.
+
+        In a line of its own:
+
+            %peek                     the recorded sessions
+            %peek tree refund_agent   the same as pp.tree("refund_agent"); without a name, of the newest session
+            %peek sessions failed     the same as pp.sessions("failed")
+            %peek off                 record nothing until %peek on
+
+        and so on for session, events, llm_calls, tool_calls, decisions, messages, graph, event, load, status and demo.
+        A session is meant by its name, its id, or its position (-1 is the newest); `{variables}` are filled in.
+
+        At the top of a cell:
+
+            %%peek [name] [--open] [-q]
+
+        records the cell as a session and shows one line that opens to its decision tree. It opens by itself when the
+        cell raises, and with --open; -q shows nothing.
+        """
+        if cell is None:
+            return _shown(*line.split(None, 1))
+        if self.shell is not None:  # called by hand: from a cell, the line was taken away before
+            self.shell.run_cell(f"%%peek {line}\n{cell}")  # type: ignore[no-untyped-call]
+        return None
+
+
+def _shown(word: str | None = None, argument: str = "") -> Any:
+    argument = argument.strip().strip("\"'")
+    if word is None:
+        return _sessions()
+    if word in ("on", "off") and not argument:
+        context.paused = word == "off"
+        return None
+    if word not in WORDS or (argument and word not in OF_A_SESSION + _OF_A_TEXT):
+        written = f"%peek {word} {argument}".strip()
+        raise PeekError(f"There is no `{written}`: after %peek comes nothing, or one of {', '.join(WORDS)}.")
+    show = getattr(peaky_peek, word)
+    if not argument:
+        return show()
+    is_position = word in OF_A_SESSION and re.fullmatch(r"-?\d+", argument)
+    return show(int(argument) if is_position else argument)
+
+
+def _sessions() -> Any:
+    frame = peaky_peek.sessions()
+    if not frame.empty:
+        return frame
+    print(NOTHING_RECORDED)  # noqa: T201
+    return None
