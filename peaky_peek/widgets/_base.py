@@ -29,16 +29,16 @@ class PeekWidget(anywidget.AnyWidget):
     _title = traitlets.Dict().tag(sync=True)
     _outline = traitlets.List(traitlets.Dict()).tag(sync=True)
 
-    _bundle: ClassVar[str]
+    _bundle: ClassVar[str] = ""
 
-    def __init_subclass__(cls, bundle: str, **kwargs: Any) -> None:
-        cls._bundle = bundle
-        if _script(bundle).is_file():
+    def __init_subclass__(cls, bundle: str = "", **kwargs: Any) -> None:
+        cls._bundle = bundle or cls._bundle
+        if bundle and _script(bundle).is_file():
             cls._esm, cls._css = _script(bundle), _script(bundle).with_suffix(".css")
         super().__init_subclass__(**kwargs)
 
     def __init__(self, **kwargs: Any) -> None:
-        if "_esm" not in type(self).__dict__:
+        if not hasattr(self, "_esm"):
             raise PeekError(
                 f"The widget's script {self._bundle}.js was never built: reinstall peaky-peek-jupyter, "
                 "or in a checkout run `npm ci && npm run build` in peaky_peek/js and restart the kernel."

@@ -29,7 +29,7 @@ MORE_LIMIT = 4_000_000
 
 _STYLE = (
     ":root{color-scheme:light dark}body{margin:0;background:Canvas;color:CanvasText;font:14px system-ui,sans-serif}"
-    "main{padding:12px}footer{padding:0 12px 12px;font-size:12px;opacity:.75}"
+    "main,footer{padding:12px}footer{padding-top:0;font-size:12px}"
 )
 _PLAYER = Path(__file__).parent / "page.js"
 
@@ -63,7 +63,7 @@ def render(page: Page, script: str, style: str) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width">\n'
         f"<title>{escape(page.title)}</title>\n<style>{style}</style>\n"
-        f'<main id="widget"></main>\n<footer>{escape(_footer(len(page.recording), answers))}</footer>\n'
+        f'<main><div id="widget"></div></main>\n<footer>{escape(_footer(len(page.recording), answers))}</footer>\n'
         f'<script type="application/json" id="data">{_json(data)}</script>\n'
         f'<script type="module">{player}</script>\n</html>\n'
     )

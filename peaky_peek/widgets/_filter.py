@@ -37,9 +37,11 @@ def matches(wanted: Filter, recording: Recording) -> NDArray[np.bool_]:
 
 def _matching_mask(mask: ArrayLike, recording: Recording) -> NDArray[np.bool_]:
     """Return a mask over steps as it is, and one over events by the steps they belong to."""
-    given = pd.array(np.asarray(mask) if not isinstance(mask, pd.Series) else mask)
+    given = mask if isinstance(mask, pd.Series) else pd.Series(np.atleast_1d(np.asarray(mask)))
     if not pd.api.types.is_bool_dtype(given.dtype):
-        raise QueryError(f"A filter is a query, a boolean mask or a function that returns one, not {given.dtype}.")
+        raise QueryError(
+            f"A filter is a query, a boolean mask or a function that returns one, not {given.dtype} values."
+        )
     wanted = given.to_numpy(bool, na_value=False)
     if len(wanted) == len(recording):
         return wanted

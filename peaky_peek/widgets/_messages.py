@@ -36,8 +36,8 @@ def conversation(request: LLMRequest | None, response: LLMResponse | None) -> li
         turn = _turn(messages[i], [0, "messages", i])
         turns.append({**turn, "new": True} if i > answered else turn)
     if len(shown) < len(messages):
-        text = f"{len(messages) - len(shown):,} earlier messages"
-        turns.insert(_FIRST, {"role": "omitted", "text": text, "length": len(messages), "path": [0, "messages"]})
+        text, length = f"{len(messages) - len(shown):,} earlier messages", len(whole_text(messages))
+        turns.insert(_FIRST, {"role": "omitted", "text": text, "length": length, "path": [0, "messages"]})
     if response is not None:
         turns.append({**_turn(answer(response), [0 if request is None else 1]), "new": True})
     return turns

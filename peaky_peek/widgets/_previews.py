@@ -81,7 +81,7 @@ def _closing(event: Event) -> str:
         case LLMResponse():
             said = answer(event)
             calls = [f"{call.name}({brief(parsed(call.arguments))})" for call in calls_of(said)]
-            return _joined(", ", event, [brief(message_text(said.get("content"))), *calls])
+            return _joined(" · ", event, [brief(message_text(said.get("content"))), *calls])
         case ToolResult(error=str() as error):
             return f"✕ {brief(error)}"
         case ToolResult():

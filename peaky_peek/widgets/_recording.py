@@ -6,8 +6,6 @@ import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from peaky_peek import steps as stepping
 from peaky_peek.errors import StoreLocked
 from peaky_peek.store import reader, sessions
@@ -35,9 +33,8 @@ class Recording:
         self.db = db
         self.session = reader.read_session(db, ids[0]) if ids else None
         self.steps = stepping.steps(db, ids[0] if ids else "")
-        opened = pd.Series(self.steps.index, index=self.steps["event_id"])
-        closed = pd.Series(self.steps.index, index=self.steps["close_id"]).loc[lambda rows: rows.index.notna()]
-        self._row_of: dict[str, int] = {**closed.to_dict(), **opened.to_dict()}
+        self._row_of = dict(zip(self.steps["close_id"], self.steps.index, strict=True))
+        self._row_of.update(zip(self.steps["event_id"], self.steps.index, strict=True))
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -48,7 +45,7 @@ class Recording:
             return {"name": "", "status": "empty", "facts": [], "note": sessions.NOTHING_RECORDED}
         duration = self.session.duration
         ms = None if duration is None else duration.total_seconds() * 1000
-        return _outline.title(self.session.name, self.session.status, ms, self.steps)
+        return _outline.title(self.session.name or self.session.session_id, self.session.status, ms, self.steps)
 
     def outline(self) -> list[dict[str, Any]]:
         """Return the 40 rows that are saved with a notebook."""

@@ -35,14 +35,7 @@ class DecisionTree(PeekWidget, bundle="tree"):
         tree.filter = "tool:refund failed"
         tree.selected_events          # what was clicked, as a DataFrame with payloads
 
-    Args:
-        session: a session reference; None for the newest. An empty store is shown as such.
-        filter: see `filter`.
-        height: of the drawing, in pixels.
-
-    Raises:
-        SessionNotFound: if the reference names no session.
-        QueryError: if the filter cannot be read.
+    It takes the arguments of `tree`.
     """
 
     selected = traitlets.Any(help="Ids of the selected events; may be set to ids or events.")
@@ -197,6 +190,21 @@ class DecisionTree(PeekWidget, bundle="tree"):
         state = {"height": self.height, "_rows": self._rows, "_query": self._query}
         shown = {"_title": self._title, "_outline": self._outline}
         return _export.Page(repr(self), {**state, **shown}, self._drawn(), self._recording)
+
+
+def tree(session: Any = None, *, filter: _filter.Filter = "", height: int = 480) -> DecisionTree:  # noqa: A002
+    """Return the decision tree of a session; as the last expression of a cell it is drawn.
+
+    Args:
+        session: a session reference; None for the newest. An empty store is shown as such.
+        filter: a query, a boolean mask or a function, as in `DecisionTree.filter`.
+        height: of the drawing, in pixels.
+
+    Raises:
+        SessionNotFound: if the reference names no session.
+        QueryError: if the filter cannot be read.
+    """
+    return DecisionTree(session, filter=filter, height=height)
 
 
 def _mask_of(wanted: _filter.Filter, recording: Recording) -> NDArray[np.bool_] | None:
