@@ -2,39 +2,35 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 from peaky_peek import encoding
 from peaky_peek.events import LLMRequest
 from peaky_peek.store import records
 
-_Key = tuple[str, str | None]
+_ROLE, _CONTENT = itemgetter("role"), itemgetter("content")
 
 
 class Histories:
     """Remembers the latest messages of each agent of each session, as far as comparing needs them."""
 
     def __init__(self) -> None:
-        self._latest: dict[_Key, tuple[str, str | None, list[Any]]] = {}
+        self._latest: dict[tuple[str, str | None], _Sent] = {}
 
     def compact(self, request: LLMRequest, segment: str | None) -> Any:
-        """Return the request's messages, or the history form if they begin like those of its agent's request before.
-
-        The cost follows what is new: text that is the very same object is not looked at again.
-        """
+        """Return the request's messages, or the history form if they begin like those of its agent's request before."""
         messages = request.messages
         if not isinstance(messages, list):
             return messages
         key = (request.session_id, request.agent)
-        base, base_segment, known = self._latest.get(key, ("", None, []))
-        keep = 0
-        if base and base_segment == segment:
-            for message, former in zip(messages, known, strict=False):
-                if not _same(message, former):
-                    break
-                keep += 1
-        self._latest[key] = (request.id, segment, known[:keep] + [_snapshot(message) for message in messages[keep:]])
-        return records.history(base, keep, messages[keep:]) if keep else messages
+        former = self._latest.get(key)
+        keep = former.common(messages) if former is not None and former.segment == segment else 0
+        if former is None or keep == 0:
+            self._latest[key] = _Sent(request.id, segment, messages)
+            return messages
+        self._latest[key] = _Sent(request.id, segment, messages, former, keep)
+        return records.history(former.event_id, keep, messages[keep:])
 
     def forget(self, session_id: str) -> None:
         """Drop what is remembered of a session."""
@@ -42,21 +38,52 @@ class Histories:
             self._latest.pop(key, None)
 
 
-def _snapshot(message: Any) -> Any:
-    """Return what tells whether a message changed: its immutable text, or its encoding."""
-    if type(message) is dict and len(message) == 2:
-        role, content = message.get("role"), message.get("content")
-        if type(role) is str and type(content) is str:
-            return role, content
-    return encoding.encode(message)
+class _Sent:
+    """What tells later whether messages changed: the text of plain ones, which cannot change, the encoding of others.
 
+    Comparing runs over whole lists in C, where text that is the very same object is not looked at again.
+    """
 
-def _same(message: Any, snapshot: Any) -> bool:
-    if type(snapshot) is tuple:
-        return (
-            type(message) is dict
-            and len(message) == 2
-            and message.get("content") == snapshot[1]
-            and message.get("role") == snapshot[0]
+    def __init__(
+        self, event_id: str, segment: str | None, messages: list[Any], former: _Sent | None = None, keep: int = 0
+    ) -> None:
+        self.event_id, self.segment = event_id, segment
+        self.roles: list[Any] = [] if former is None else former.roles[:keep]
+        self.contents: list[Any] = [] if former is None else former.contents[:keep]
+        self.others: dict[int, bytes] = (
+            {} if former is None else {at: known for at, known in former.others.items() if at < keep}
         )
-    return bool(encoding.encode(message) == snapshot)
+        for at in range(keep, len(messages)):
+            message = messages[at]
+            plain = type(message) is dict and len(message) == 2 and type(message.get("content")) is str
+            self.roles.append(message.get("role") if plain else None)
+            self.contents.append(message["content"] if plain else None)
+            if not plain:
+                self.others[at] = encoding.encode(message)
+
+    def common(self, messages: list[Any]) -> int:
+        """Return with how many of the known messages `messages` begin."""
+        if not self.others and len(messages) >= len(self.roles):
+            begin = messages[: len(self.roles)]
+            try:
+                if (
+                    [*map(_CONTENT, begin)] == self.contents
+                    and [*map(_ROLE, begin)] == self.roles
+                    and {*map(len, begin)} == {2}
+                ):
+                    return len(begin)
+            except (KeyError, TypeError):
+                pass
+        count = 0
+        for at, message in enumerate(messages[: len(self.roles)]):
+            if not self._same(at, message):
+                break
+            count += 1
+        return count
+
+    def _same(self, at: int, message: Any) -> bool:
+        if at in self.others:
+            return encoding.encode(message) == self.others[at]
+        if type(message) is not dict or len(message) != 2:
+            return False
+        return bool(message.get("content") == self.contents[at] and message.get("role") == self.roles[at])

@@ -30,7 +30,9 @@ def label(
     """
     fields = {"outcome": outcome, "score": score, "tags": None if tags is None else [*tags], "note": note}
     given = {key: value for key, value in fields.items() if value is not None}
-    ids = resolve_many(sessions, store.current())
+    database = store.current()
+    database.ingest()
+    ids = resolve_many(sessions, database)
     for session_id in ids:
         context.note(session_id, given)
     return len(ids)

@@ -107,7 +107,7 @@ class Database:
             schema.migrate(connection, self.path)
             self._migrated = True
         connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA wal_autocheckpoint = 4000")
+        connection.execute("PRAGMA wal_autocheckpoint = 16000")
 
     def ingest(self, wait: float = 30.0, owner: str | None = None) -> int:
         """Move every pending journal record into the tables and return how many there were.
