@@ -14,7 +14,7 @@ from peaky_peek.capture.context import Scope, now_us, scope_for_event
 from peaky_peek.capture.providers import sse
 from peaky_peek.capture.recorder import recorder
 
-_REQUEST_HEADERS = (b"content-type", b"user-agent", b"openai-beta", b"anthropic-beta", b"anthropic-version")
+_REQUEST_HEADERS = (b"openai-beta", b"anthropic-beta", b"anthropic-version")
 _RESPONSE_HEADERS = (
     b"content-type", b"request-id", b"x-request-id", b"retry-after", b"retry-after-ms", b"x-should-retry",
     b"openai-processing-ms", b"x-ratelimit-remaining-requests", b"x-ratelimit-remaining-tokens",

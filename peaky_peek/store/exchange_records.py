@@ -11,7 +11,6 @@ when a later request shows its answer, or when its session ends.
 from __future__ import annotations
 
 import sqlite3
-import zlib
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
@@ -20,10 +19,10 @@ import orjson
 from peaky_peek.events import Event, LLMRequest
 from peaky_peek.store import exchanges, records, schema
 from peaky_peek.store.batch import ENDINGS, INGESTERS
+from peaky_peek.store.exchanges import Exchange
 
 if TYPE_CHECKING:
     from peaky_peek.store.batch import Batch
-    from peaky_peek.store.exchanges import Exchange
 
 MEANING = ""
 """The dotted name of a module that is a `Meaning`."""
@@ -127,69 +126,66 @@ def settle(batch: Batch, session_id: str) -> None:
 
 def _settle(batch: Batch, past: Past, sql: str, *values: Any) -> None:
     for (exchange_id,) in batch.connection.execute(sql, values).fetchall():
-        exchange = _load(batch.connection, exchange_id)
+        exchange = cast("Exchange", exchanges.load(batch.connection, exchange_id))
         batch.connection.execute("UPDATE exchanges SET pending = NULL WHERE exchange_id = ?", (exchange_id,))
         _add(batch, _meaning().outcome(exchange, past))
 
 
 def _request(batch: Batch, header: list[Any], payload: bytes) -> None:
-    """Take in a request: store it, and unless it is a further attempt, insert what it means."""
+    """Take in a request; unless it is a further attempt of one, insert what it means."""
     sent = dict(zip(Q_FIELDS, header, strict=True))
-    exchange_id, event_id, session_id = header[:3]
     connection = batch.connection
-    past = Past(batch, session_id, before=sent["position"])
+    event_id, base_id = sent["event_id"], sent["base_id"]
+    past = Past(batch, sent["session_id"], before=sent["position"])
     _settle(batch, past, f"{_PENDING} exchange_id = ? AND event_id != ?", sent.pop("previous"), event_id)
-    place = sent.pop("parent_id"), sent.pop("agent"), sent.pop("inferred")
     connection.execute("UPDATE exchanges SET pending = NULL WHERE event_id = ?", (event_id,))  # it is sent again
-    sent |= {"request_headers": orjson.dumps(sent["request_headers"]).decode(), "request": zlib.compress(payload)}
+    place = sent.pop("parent_id"), sent.pop("agent"), sent.pop("inferred")
+    if not past.event(event_id):
+        base = exchanges.request_body(connection, base_id) if base_id else b""
+        body = exchanges.put_together(base, sent["prefix"], sent["suffix"], payload)
+        exchanges.keep_at_hand(sent["exchange_id"], body)
+        facts = {name: value for name, value in sent.items() if name not in ("base_id", "prefix", "suffix")}
+        earlier = Earlier(_event_of(connection, base_id), base) if base_id else None
+        request = _meaning().request(Exchange(**facts, request=body), Sent(*place, earlier), past)
+        if request is None:
+            return
+        for shown in request.shows:
+            _settle(batch, past, f"{_PENDING} event_id = ?", shown)
+        _add(batch, request.events, earlier, request.keep)
+    sent["request_headers"] = orjson.dumps(sent["request_headers"]).decode()
+    sent["request"] = exchanges.packed(connection, payload, event_id, "llm_request")
     sql = f"INSERT INTO exchanges ({', '.join(sent)}) VALUES ({', '.join('?' * len(sent))})"  # noqa: S608
     connection.execute(sql, tuple(sent.values()))
-    if past.event(event_id):
-        return
-    earlier = _earlier(connection, sent["base_id"])
-    request = _meaning().request(_load(connection, exchange_id), Sent(*place, earlier), past)
-    if request is None:
-        connection.execute("DELETE FROM exchanges WHERE exchange_id = ?", (exchange_id,))
-        return
-    for shown in request.shows:
-        _settle(batch, past, f"{_PENDING} event_id = ?", shown)
-    _add(batch, request.events, earlier, request.keep)
 
 
 def _response(batch: Batch, header: list[Any], payload: bytes) -> None:
-    """Take in a response: store it, and insert what it means so far."""
+    """Take in a response, and insert what it means so far."""
     came = dict(zip(R_FIELDS, header, strict=True))
-    came |= {name: orjson.dumps(came[name]).decode() for name in exchanges.JSON_COLUMNS if name in came}
-    came["response"] = zlib.compress(payload)
     connection = batch.connection
-    sql = f"UPDATE exchanges SET {', '.join(f'{name} = ?' for name in came)} WHERE exchange_id = ?"  # noqa: S608
-    if not connection.execute(sql, (*came.values(), came["exchange_id"])).rowcount:
-        return  # its request was no model call after all
-    exchange = _load(connection, came["exchange_id"])
+    exchange = exchanges.load(connection, came["exchange_id"])
+    if exchange is None:  # its request was no model call after all
+        return
+    for name, value in came.items():
+        setattr(exchange, name, value)
+    exchange.response = payload
     response = _meaning().response(exchange, Past(batch, exchange.session_id))
-    newer = "SELECT 1 FROM exchanges WHERE event_id = ? AND attempt > ?"
-    is_last = connection.execute(newer, (exchange.event_id, exchange.attempt)).fetchone() is None
-    connection.execute(
-        "UPDATE exchanges SET complete = ?, pending = ? WHERE exchange_id = ?",
-        (response.complete, exchange.pending if response.pending and is_last else None, exchange.exchange_id),
-    )
     _add(batch, response.events)
-    running = connection.execute(
-        "SELECT 1 FROM sessions WHERE session_id = ? AND status = 'running'", (exchange.session_id,)
-    )
-    if not running.fetchone():
+    came |= {name: orjson.dumps(came[name]).decode() for name in exchanges.JSON_COLUMNS if name in came}
+    came["response"] = exchanges.packed(connection, payload, exchange.event_id, "llm_response")
+    came["complete"] = response.complete
+    newer = "SELECT 1 FROM exchanges WHERE event_id = ? AND attempt > ?"
+    if not response.pending or connection.execute(newer, (exchange.event_id, exchange.attempt)).fetchone():
+        came["pending"] = None
+    sql = f"UPDATE exchanges SET {', '.join(f'{name} = ?' for name in came)} WHERE exchange_id = ?"  # noqa: S608
+    connection.execute(sql, (*came.values(), exchange.exchange_id))
+    running = "SELECT 1 FROM sessions WHERE session_id = ? AND status = 'running'"
+    if not connection.execute(running, (exchange.session_id,)).fetchone():
         settle(batch, exchange.session_id)
 
 
-def _load(connection: sqlite3.Connection, exchange_id: str) -> Exchange:
-    return cast("Exchange", exchanges.load(connection, exchange_id))
-
-
-def _earlier(connection: sqlite3.Connection, base_id: str | None) -> Earlier | None:
-    if base_id is None:
-        return None
-    (event_id,) = connection.execute("SELECT event_id FROM exchanges WHERE exchange_id = ?", (base_id,)).fetchone()
-    return Earlier(event_id, exchanges.request_body(connection, base_id))
+def _event_of(connection: sqlite3.Connection, exchange_id: str) -> str:
+    (event_id,) = connection.execute("SELECT event_id FROM exchanges WHERE exchange_id = ?", (exchange_id,)).fetchone()
+    return str(event_id)
 
 
 def _add(batch: Batch, events: list[Event], earlier: Earlier | None = None, keep: int = 0) -> None:
@@ -198,6 +194,7 @@ def _add(batch: Batch, events: list[Event], earlier: Earlier | None = None, keep
         if earlier and keep and isinstance(event, LLMRequest) and event.messages:
             event.messages = cast("list[Any]", records.history(earlier.event_id, keep, event.messages[keep:]))
         batch.insert(event)
+    batch.flush()
 
 
 def _meaning() -> Meaning:
