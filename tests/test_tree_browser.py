@@ -52,7 +52,7 @@ def show(browser: Browser, tmp_path: Path) -> Iterator[Show]:
         page.on("dialog", lambda dialog: problems.append(f"dialog {dialog.message}"))
         page.on("request", lambda request: problems.append(request.url) if request.url.startswith("http") else None)
         page.goto(path.as_uri())
-        page.wait_for_function("tree.__peek")
+        page.wait_for_function("window.tree?.__peek")
         if given.get("kernel", True):
             page.wait_for_function("tree.__peek.firstPaintMs !== null || tree.classList.contains('pp-empty')")
         return page
@@ -253,6 +253,18 @@ def test_colours_follow_the_theme_of_the_page(show: Show) -> None:
     page.wait_for_function("light => getComputedStyle(tree).getPropertyValue('--pp-risk') !== light", arg=light)
 
 
+def test_a_view_made_before_it_is_in_the_page_has_the_colours_of_the_page(show: Show) -> None:
+    page = show(dark=True)
+    page.evaluate("window.later = document.createElement('div'); widget.render({ model, el: later })")
+    page.evaluate("document.body.append(later)")
+    page.wait_for_function(
+        """() => {
+          const risk = (view) => getComputedStyle(view).getPropertyValue("--pp-risk");
+          return risk(later.firstElementChild) === risk(tree);
+        }"""
+    )
+
+
 def test_the_inspector_stands_beside_a_wide_tree_and_below_a_narrow_one(show: Show) -> None:
     page = show()
     click(page, 1)
@@ -284,5 +296,5 @@ def test_a_closed_view_leaves_nothing_behind(show: Show) -> None:
     click(page, 1)
     page.evaluate("cleanup()")
     assert page.evaluate("handlers()") == 0
-    assert page.evaluate("tree.childElementCount") == 0
+    assert page.evaluate("mount.childElementCount") == 0
     page.evaluate("document.body.style.background = '#111'; model.set('_rows', [2])")

@@ -35,6 +35,7 @@ const answers = {
   more: (request) => say({ ...request, text: "all of it" }),
 };
 window.sent = [];
+window.widget = widget;
 window.model = {
   get: (name) => given.state[name],
   set(name, value) { given.state[name] = value; of("change:" + name).forEach((f) => f()); },
@@ -52,7 +53,8 @@ window.setMask = (rows) => {
   say({ type: "mask", active: true, count: rows.length, query: given.state._query }, [new DataView(mask.buffer)]);
 };
 window.started = performance.now();
-window.cleanup = widget.render({ model, el: document.getElementById("tree") });
+window.cleanup = widget.render({ model, el: document.getElementById("mount") });
+document.querySelector(".pp-tree").id = "tree";
 """
 
 
@@ -134,7 +136,7 @@ def html(
     script = (STATIC / "tree.js").read_text().replace("</script", "<\\/script")
     data = json.dumps(given).replace("<", "\\u003c")
     return (
-        f'<!doctype html><meta charset="utf-8"><style>{style}</style><div id="tree"></div>'
+        f'<!doctype html><meta charset="utf-8"><style>{style}</style><div id="mount"></div>'
         f'<script type="application/json" id="given">{data}</script>'
         f'<script type="text/plain" id="script">{script}</script><script type="module">{KERNEL}</script>'
     )

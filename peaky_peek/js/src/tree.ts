@@ -17,7 +17,7 @@ const NO_KERNEL_MS = 1_000;
 const SELECT_MS = 60;
 const NOTHING = "Nothing recorded yet: run %load_ext peaky_peek and then your agent, or decorate it with @pp.trace.";
 
-/** What browser tests and benchmarks see of a view, as `el.__peek`. */
+/** What browser tests and benchmarks see of a view, as `__peek` of the `.pp-tree` element. */
 export interface Peek {
   rowRect(row: number): DOMRect | null;
   readonly visibleRows: number;
@@ -42,13 +42,14 @@ function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsub
     },
     firstPaintMs: null,
   };
-  Object.assign(el, { __peek: peek });
-  el.classList.add("pp-tree");
+  const root = element("div", "pp-tree");
   // JupyterLab's shortcuts listen before the view's own keys do.
-  el.dataset.lmSuppressShortcuts = "true";
+  root.dataset.lmSuppressShortcuts = "true";
+  Object.assign(root, { __peek: peek });
+  el.replaceChildren(root);
 
   const inspector = new Inspector(model, () => view.element.focus({ preventScroll: true }));
-  const view = new TreeView(readTheme(el), {
+  const view = new TreeView(readTheme(root), {
     selected(rows) {
       clearTimeout(selecting);
       selecting = setTimeout(() => {
@@ -62,6 +63,8 @@ function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsub
       if (inspector.open) inspector.hide();
       else if (live && model.get("_query")) query("");
     },
+    // A view is often made before it is in the page, and knows no theme until then.
+    resized: () => view.recolour(readTheme(root)),
     painted() {
       peek.firstPaintMs ??= performance.now() - arrived;
       previews?.request();
@@ -78,7 +81,7 @@ function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsub
     resetZoom: () => view.resetZoom(),
   });
   const start = element("div", "pp-start");
-  el.replaceChildren(toolbar.element, element("div", "pp-body", view.element, inspector.element), start);
+  root.append(toolbar.element, element("div", "pp-body", view.element, inspector.element), start);
 
   function inspect(row: number): void {
     if (live) inspector.show(row);
@@ -88,8 +91,8 @@ function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsub
   function adjust(): void {
     const height = model.get("height");
     const rows = HEADER + Math.max(3, view.scene?.columns.rows ?? 0) * ROW + 2;
-    el.style.setProperty("--pp-height", `${height}px`);
-    el.style.setProperty("--pp-rows", `${Math.min(height, rows)}px`);
+    root.style.setProperty("--pp-height", `${height}px`);
+    root.style.setProperty("--pp-rows", `${Math.min(height, rows)}px`);
   }
 
   function query(text: string): void {
@@ -108,7 +111,7 @@ function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsub
     arrived = performance.now();
     view.show(columns, preview);
     toolbar.setFailures(view.scene?.outline.failures ?? 0);
-    el.classList.toggle("pp-empty", columns.rows === 0);
+    root.classList.toggle("pp-empty", columns.rows === 0);
     start.textContent = model.get("_title")?.note || NOTHING;
     adjust();
     view.select(model.get("_rows") ?? []);
@@ -159,7 +162,7 @@ function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsub
       if (inspector.open && first !== undefined) inspect(first);
     }),
     model.onChange("_query", () => toolbar.setQuery(model.get("_query"))),
-    onThemeChange(() => view.recolour(readTheme(el))),
+    onThemeChange(() => view.recolour(readTheme(root))),
     view.close,
     inspector.close,
     () => previews?.close(),
@@ -170,7 +173,7 @@ function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsub
   model.send({ type: "hello", version: WIRE_VERSION });
   return () => {
     for (const end of ends) end();
-    el.replaceChildren();
+    root.remove();
   };
 }
 

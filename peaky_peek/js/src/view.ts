@@ -19,6 +19,8 @@ export interface Host {
   inspect(row: number): void;
   focusFilter(): void;
   escape(): void;
+  /** The view came into the page, or has another size. */
+  resized(): void;
   /** A frame was painted. */
   painted(): void;
 }
@@ -37,7 +39,10 @@ export class TreeView {
     private readonly host: Host,
   ) {
     this.element.tabIndex = 0;
-    this.surface = new Surface(this.element, this.paint, () => this.measure());
+    this.surface = new Surface(this.element, this.paint, () => {
+      this.host.resized();
+      this.measure();
+    });
     this.element.addEventListener("keydown", (event) => this.onKey(event));
     this.element.addEventListener("focus", () => this.onFocus(this.element.matches(":focus-visible")));
     this.element.addEventListener("blur", () => this.onFocus(false));
