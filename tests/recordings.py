@@ -48,5 +48,6 @@ class Run:
             writer.append(encode_event(event))
         self.events = []
         db.ingest()
-        writer.close()
+        if fields["status"] != "running":  # whoever finds the journal of a dead process ends its sessions
+            writer.close()
         return self.session_id

@@ -123,13 +123,13 @@ def _from_rows(db: Database, session_id: str) -> Iterator[Columns]:
 
 
 def _array(column: Sequence[Any], dtype: str) -> NDArray[Any]:
-    unknown = MISSING if dtype == "i8" else None
-    if unknown is not None and None in column:
-        column = [unknown if value is None else value for value in column]
+    if dtype == "i8" and None in column:
+        column = [MISSING if value is None else value for value in column]
     try:
         return np.array(column, dtype)
-    except (TypeError, ValueError):  # what callers gave as tokens or cost may be anything
-        return np.array([value if isinstance(value, (int, float)) else unknown for value in column], dtype)
+    except (TypeError, ValueError, OverflowError):  # what callers gave as tokens or cost may be anything
+        kind, unknown = (int, MISSING) if dtype == "i8" else ((int, float), None)
+        return np.array([value if isinstance(value, kind) else unknown for value in column], dtype)
 
 
 def _save(db: Database, fresh: list[tuple[str, str, bytes]]) -> None:

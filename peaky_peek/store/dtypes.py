@@ -115,11 +115,11 @@ def frame(kind: str, columns: Mapping[str, Any]) -> pd.DataFrame:
 def series(values: Any, dtype: Any) -> pd.Series[Any]:
     """Return values as a column. What the dtype cannot hold is unknown: callers may have recorded anything."""
     if isinstance(values, list):
-        fits = _FITS.get(str(dtype))
-        if fits is not None:
-            values = [value if fits(value) else None for value in values]
-        elif dtype == "str":
-            values = [None if value is None else _clean(value) for value in values]
+        as_dtype = _READ_AS.get(str(dtype))
+        if isinstance(dtype, pd.CategoricalDtype):
+            values = [value if isinstance(value, str) and value in dtype.categories else None for value in values]
+        elif as_dtype is not None:
+            values = [None if value is None else as_dtype(value) for value in values]
     column: pd.Series[Any] = pd.Series(values, dtype=dtype)
     return column
 
@@ -167,13 +167,17 @@ def spans(ms: NDArray[np.float64]) -> pd.TimedeltaIndex:
     return pd.TimedeltaIndex(microseconds.view("m8[us]"))
 
 
-def _clean(value: Any) -> str:
+def _text(value: Any) -> str:
     return str(value).encode("utf-8", "backslashreplace").decode()
 
 
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) and abs(value) < 1 << 63 else None
+
+
+def _number(value: Any) -> float | None:
+    return value if isinstance(value, float) else _integer(value)
+
+
 _LONGEST_MS = 1e13  # 300 years: what is longer was no duration
-_FITS: dict[str, Callable[[Any], bool]] = {
-    "Int64": lambda value: isinstance(value, int) and abs(value) < 1 << 63,
-    "Float64": lambda value: isinstance(value, (int, float)),
-    "category": lambda value: isinstance(value, str),
-}
+_READ_AS: dict[str, Callable[[Any], Any]] = {"str": _text, "Int64": _integer, "Float64": _number}

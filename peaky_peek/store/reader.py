@@ -73,7 +73,7 @@ class Session:
 
     def __repr__(self) -> str:
         failed = f", {self.errors} failed" if self.errors else ""
-        return f"Session({self.name!r}, {self.status}, {self.events} events{failed})"
+        return f"Session({self.name!r}, {self.status}, {self.events} event{'s' * (self.events != 1)}{failed})"
 
     def _repr_html_(self) -> str:
         return session_html(self)
