@@ -255,7 +255,7 @@ def test_colours_follow_the_theme_of_the_page(show: Show) -> None:
 
 def test_a_view_made_before_it_is_in_the_page_has_the_colours_of_the_page(show: Show) -> None:
     page = show(dark=True)
-    page.evaluate("window.later = document.createElement('div'); widget.render({ model, el: later })")
+    page.evaluate("window.later = document.createElement('div'); void widget.render({ model, el: later })")
     page.evaluate("document.body.append(later)")
     page.wait_for_function(
         """() => {
