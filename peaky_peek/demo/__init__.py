@@ -81,6 +81,7 @@ def _replace(fresh: store.Database, target: store.Database) -> None:
 
     target.ingest()
     earlier = "SELECT session_id FROM main.sessions, json_each(tags) WHERE json_each.value = ?"
+    replaced = f"SELECT session_id FROM fresh.sessions UNION {earlier}"  # noqa: S608
     connection = target.connection()
     connection.execute("ATTACH ? AS fresh", (str(fresh.path),))
     try:
@@ -88,7 +89,7 @@ def _replace(fresh: store.Database, target: store.Database) -> None:
             for table in ("columns", "events", "exchanges", "sessions"):
                 named = connection.execute("SELECT name FROM pragma_table_info(?) WHERE name != 'rowid'", (table,))
                 columns = ", ".join(name for (name,) in named)
-                connection.execute(f"DELETE FROM main.{table} WHERE session_id IN ({earlier})", (TAG,))  # noqa: S608
+                connection.execute(f"DELETE FROM main.{table} WHERE session_id IN ({replaced})", (TAG,))  # noqa: S608
                 connection.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM fresh.{table}")  # noqa: S608
     finally:
         connection.execute("DETACH fresh")

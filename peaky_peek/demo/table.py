@@ -15,7 +15,7 @@ from peaky_peek.store import Database
 
 TITLES = {story.key: story.title for story in STORIES} | {REAL_KEY: "four recorded runs of one tau-bench task"}
 LOOK = {story.session: story.look for story in STORIES} | {
-    "tau retail 83, assertions-agent": "it never opens the order with the other tablet"
+    "return a tablet": "it never opens the order with the other tablet"
 }
 HEADINGS = {
     "session": "session",
@@ -24,8 +24,8 @@ HEADINGS = {
     "outcome": "outcome",
     "steps": "steps",
     "tool_calls": "tools",
-    "errors": "failed",
-    "suspects": "suspect",
+    "errors": "failures",
+    "suspects": "suspects",
     "tokens": "tokens",
     "cost_usd": "cost",
     "look": "look at",
