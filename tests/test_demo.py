@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -127,25 +128,28 @@ def test_a_second_recording_has_the_same_events_with_the_same_contents(rows: pd.
 
 
 def test_the_demo_replaces_its_own_sessions_and_nothing_else(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    recorded: tuple[Path, pd.DataFrame], store: stores.Database, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    mine = stores.current().path
     with pp.trace_session("mine"):
         pass
-    mine_before = pp.sessions()
+    mine = pp.sessions()
     path = tmp_path / "demo.db"
-    first = pp.demo(path)
+    with sqlite3.connect(recorded[0]) as source, sqlite3.connect(path) as copy:
+        source.backup(copy)
+    stores.use(path)
     with pp.trace_session("tried in the demo's store"):
         pass
-    second = pp.demo(path)
-    assert list(first["session"]) == list(second["session"])
-    assert sorted(pp.sessions()["name"]) == sorted([*second["session"], "tried in the demo's store"])
-    assert path.stat().st_mode & 0o777 == 0o600
-    stores.use(mine)
-    assert pp.sessions().equals(mine_before)
+    pp.label("refund order A-1042", outcome="fixed", tags=["mine now"])
+    rows = pp.demo(path)
+    kept = pp.sessions("-tag:peaky-peek-demo")
+    assert list(kept["name"]) == ["refund order A-1042", "tried in the demo's store"]
+    assert sorted(rows["session"]) == sorted(recorded[1]["session"])
+    assert pp.events(pp.ALL)["event_id"].is_unique
     said = capsys.readouterr().out
-    assert text(second) in said
+    assert text(rows) in said
     assert said.rstrip().endswith(f"In use now: {path}. pp.init() goes back to your own recordings.")
+    stores.use(store.path)
+    assert pp.sessions().equals(mine)
 
 
 def test_the_demo_lives_in_the_data_folder_unless_told_otherwise() -> None:
