@@ -26,6 +26,7 @@ class PeekWidget(anywidget.AnyWidget):
     """
 
     height = traitlets.Int(480, min=120, max=5_000, help="Height of the drawing in pixels.").tag(sync=True)
+    expanded = traitlets.Bool(True, help="Whether more is shown than the headline.").tag(sync=True)
     _title = traitlets.Dict().tag(sync=True)
     _outline = traitlets.List(traitlets.Dict()).tag(sync=True)
 
@@ -93,7 +94,8 @@ class PeekWidget(anywidget.AnyWidget):
         if bundle is None:
             return None
         data, metadata = bundle
-        return {**data, "text/plain": repr(self), "text/html": _fallback.table(self._title, self._outline)}, metadata
+        html = _fallback.table(self._title, self._outline, self.expanded)
+        return {**data, "text/plain": repr(self), "text/html": html}, metadata
 
 
 def _script(bundle: str) -> Path:

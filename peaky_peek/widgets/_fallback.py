@@ -16,16 +16,15 @@ _CELL = "text-align:left;padding:1px 8px 1px 0;white-space:nowrap"
 _NUMBER = "text-align:right;padding:1px 0 1px 8px;white-space:nowrap"
 
 
-def table(title: dict[str, Any], outline: list[dict[str, Any]]) -> str:
-    """Return the html of a session's headline and outline, both as `_outline` makes them."""
+def table(title: dict[str, Any], outline: list[dict[str, Any]], expanded: bool = True) -> str:
+    """Return the html of a session's headline and outline, both as `_outline` makes them; the latter may be folded."""
     rows = "".join(_gap(line) if "gap" in line else _row(line) for line in outline)
     head = f"<strong>{escape(title['name'])}</strong> {escape(' · '.join([title['status'], *title['facts']]))}"
     if title["note"]:
         return f"<p>{escape(title['note'])}</p>"
-    return (
-        f'<table style="border-collapse:collapse;font-size:13px"><caption style="{_CELL}">{head}</caption>'
-        f"<tbody>{rows}</tbody></table>"
-    )
+    caption = f'<caption style="{_CELL}">{head}</caption>' if expanded else ""
+    drawn = f'<table style="border-collapse:collapse;font-size:13px">{caption}<tbody>{rows}</tbody></table>'
+    return drawn if expanded else f"<details><summary>{head}</summary>{drawn}</details>"
 
 
 def _row(line: dict[str, Any]) -> str:

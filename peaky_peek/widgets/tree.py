@@ -42,11 +42,14 @@ class DecisionTree(PeekWidget, bundle="tree"):
     _rows = traitlets.List(traitlets.Int()).tag(sync=True)
     _query = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, session: Any = None, *, filter: _filter.Filter = "", height: int = 480) -> None:  # noqa: A002
+    def __init__(
+        self, session: Any = None, *, filter: _filter.Filter = "", height: int = 480, expanded: bool = True  # noqa: A002
+    ) -> None:  # fmt: skip
         self._recording = Recording(store.current(), session)
         self._filter: _filter.Filter = ""
         self._mask: NDArray[np.bool_] | None = None
-        super().__init__(height=height, _title=self._recording.title(), _outline=self._recording.outline())
+        shown = {"_title": self._recording.title(), "_outline": self._recording.outline()}
+        super().__init__(height=height, expanded=expanded, **shown)
         self.filter = filter
 
     def __repr__(self) -> str:
@@ -102,10 +105,18 @@ class DecisionTree(PeekWidget, bundle="tree"):
 
     def refresh(self) -> None:
         """Show what was recorded since; selection and filter stay."""
-        session = self._recording.session
-        recording = Recording(store.current(), session.session_id if session else None)
+        recording = self._read_again()
         with self._lock:
             self._show(recording)
+
+    def follow(self) -> None:
+        """Bring the headline up to date, and what lies behind it unless somebody is looking at that."""
+        recording = self._read_again()
+        with self._lock:
+            if self.expanded:
+                self._title = recording.title()
+            else:
+                self._show(recording)
 
     @traitlets.default("selected")
     def _nothing_selected(self) -> list[str]:
@@ -166,13 +177,18 @@ class DecisionTree(PeekWidget, bundle="tree"):
                 return [(recording.more(row, path), [])]
         raise PeekError("The tree has changed since this was asked: refresh it.")
 
+    def _read_again(self) -> Recording:
+        session = self._recording.session
+        return Recording(store.current(), session.session_id if session else None)
+
     def _show(self, recording: Recording) -> None:
         """Replace what is drawn."""
         self._mask = _mask_of(self._filter, recording)
         self._recording = recording
         self._title, self._outline = recording.title(), recording.outline()
         self._rows = recording.rows_of(self.selected)
-        self._send_all(self._drawn())
+        if self.expanded:  # a page that shows the headline only asks when it is expanded
+            self._send_all(self._drawn())
 
     def _drawn(self) -> list[_wire.Message]:
         message, buffers = _wire.columns(self._recording.steps)
@@ -192,19 +208,22 @@ class DecisionTree(PeekWidget, bundle="tree"):
         return _export.Page(repr(self), {**state, **shown}, self._drawn(), self._recording)
 
 
-def tree(session: Any = None, *, filter: _filter.Filter = "", height: int = 480) -> DecisionTree:  # noqa: A002
+def tree(
+    session: Any = None, *, filter: _filter.Filter = "", height: int = 480, expanded: bool = True  # noqa: A002
+) -> DecisionTree:  # fmt: skip
     """Return the decision tree of a session; as the last expression of a cell it is drawn.
 
     Args:
         session: a session reference; None for the newest. An empty store is shown as such.
         filter: a query, a boolean mask or a function, as in `DecisionTree.filter`.
         height: of the drawing, in pixels.
+        expanded: whether to show more than the headline, which expands in place.
 
     Raises:
         SessionNotFound: if the reference names no session.
         QueryError: if the filter cannot be read.
     """
-    return DecisionTree(session, filter=filter, height=height)
+    return DecisionTree(session, filter=filter, height=height, expanded=expanded)
 
 
 def _mask_of(wanted: _filter.Filter, recording: Recording) -> NDArray[np.bool_] | None:
