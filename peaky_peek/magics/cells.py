@@ -17,11 +17,10 @@ from peaky_peek.capture.context import CURRENT, Scope
 from peaky_peek.capture.spans import TraceContext
 from peaky_peek.errors import PeekError
 from peaky_peek.magics import heading
+from peaky_peek.magics.line import Line
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
-
-    from peaky_peek.magics.line import Line
 
 
 class Cells(ast.NodeTransformer):
@@ -60,8 +59,10 @@ class Cells(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> ast.AST:
         """Record a `%%peek` cell from here: transformers of the syntax tree are asked when a cell is about to run."""
-        if self._running:
-            self._running[-1].record()
+        for cell in self._running:
+            if cell.is_asked:
+                cell.record()
+                break  # the others are parts of it, which a magic such as `%%capture` runs
         return node
 
     @faults.guarded
@@ -91,7 +92,8 @@ class _Cell:
     def __init__(self, shell: InteractiveShell, source: str, info: ExecutionInfo | None = None) -> None:
         self.info = info
         self._shell = shell
-        self._asked, self._source = heading.split(source)
+        self._heading, self._source = heading.split(source)
+        self.is_asked = self._heading is not None and bool(self._source.strip())
         self._number = shell.execution_count - (info is None or info.store_history)
         self._span: TraceContext | None = None
         self._line: Line | None = None
@@ -112,11 +114,10 @@ class _Cell:
 
     @faults.guarded
     def record(self) -> None:
-        """Begin the session and show the line if the cell begins with `%%peek`."""
-        asked, self._asked = self._asked, None
-        if asked is None or not self._source.strip():
+        """Begin the session that was asked for and show the line."""
+        if self._span is not None:
             return
-        wanted = heading.parse(self._expand(asked))
+        wanted = heading.parse(self._expand(self._heading or ""))
         if wanted.problem:
             _say(wanted.problem)
         if context.paused:
@@ -125,9 +126,7 @@ class _Cell:
         self._span = self._make_span(wanted.name or self._name).__enter__()
         self._opens = wanted.opens
         if not wanted.quiet and self._span.session_id is not None:
-            from peaky_peek.magics.line import Line  # draws, so it loads pandas and the widget
-
-            self._line = Line(self._shell, self._span.session_id)
+            self._line = Line(self._shell, self._span.name, self._span.session_id)
 
     def end(self, result: ExecutionResult | None = None, error: BaseException | None = None) -> None:
         """End the session, if there is one."""
@@ -140,7 +139,7 @@ class _Cell:
         span.close(error)
         if self._line is not None:
             try:
-                self._line.end(is_open=self._opens or error is not None)
+                self._line.end(expanded=self._opens or error is not None)
             except PeekError as problem:
                 _say(str(problem))
 

@@ -1,20 +1,20 @@
-"""The one line of a `%%peek` cell: its decision tree, closed, which lives while the cell runs."""
+"""The one line of a `%%peek` cell: its decision tree, folded, which lives while the cell runs."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from IPython.display import DisplayHandle
-
 from peaky_peek.capture import faults
 from peaky_peek.errors import PeekError
-from peaky_peek.widgets.tree import DecisionTree
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+    from peaky_peek.widgets.tree import DecisionTree
 
 _PAUSE = 0.3
 """Seconds between two looks at the store."""
@@ -25,52 +25,65 @@ _SHARE = 4
 class Line:
     """The line, shown above all that the cell shows itself.
 
-    A terminal cannot change what it has shown: there it comes once, when the cell has ended.
+    A thread makes it, so that the cell waits for nothing. Where what was shown cannot change, in a terminal or under
+    `%%capture`, the line comes when the cell has ended.
     """
 
-    def __init__(self, shell: InteractiveShell, session_id: str) -> None:
-        self._session_id = session_id
-        self._publisher: Any = shell.display_pub
-        self._handle: Any = DisplayHandle()  # type: ignore[no-untyped-call]
+    def __init__(self, shell: InteractiveShell, name: str, session_id: str) -> None:
+        self._name, self._session_id = name, session_id
+        self._publisher: Any = shell.display_pub  # of now: `%%capture` in the cell puts another one in its place
+        self._formatter: Any = shell.display_formatter
+        self._display_id = os.urandom(16).hex()
         self._tree: DecisionTree | None = None
+        self._is_live = hasattr(self._publisher, "register_hook")
         self._is_cleared = False
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="peaky-peek-line", daemon=True)
-        if hasattr(shell, "kernel"):
-            with contextlib.suppress(PeekError):  # a store that is locked now may be free when the cell ends
-                self._begin()
+        if self._is_live:
+            self._begin()
 
-    def _begin(self) -> None:
-        self._tree = DecisionTree(self._session_id, open=False)
-        self._handle.display(self._tree)
-        self._publisher.register_hook(self._notice_clearing)
-        self._thread.start()
-
-    def end(self, *, is_open: bool) -> None:
+    def end(self, *, expanded: bool) -> None:
         """Show how the cell ended.
 
         Raises:
             PeekError: when the session cannot be shown.
         """
-        if self._tree is None:
-            self._handle.display(DecisionTree(self._session_id, open=is_open))
-            return
-        self._is_over.set()
-        self._thread.join()
-        self._publisher.unregister_hook(self._notice_clearing)
-        self._tree.refresh()
-        self._tree.open = self._tree.open or is_open
-        show_again = self._handle.display if self._is_cleared else self._handle.update
-        show_again(self._tree)  # the live line knows already, what is saved with the notebook does not
+        if self._is_live:
+            self._is_over.set()
+            self._thread.join()
+            self._publisher.unregister_hook(self._notice_clearing)
+        tree = self._tree or self._make_tree()
+        tree.refresh()
+        tree.expanded = tree.expanded or expanded
+        is_in_place = self._is_live and not self._is_cleared
+        self._show(tree, update=is_in_place)  # the page knows by now, but not what is saved with the notebook
+
+    def _begin(self) -> None:
+        self._publish({"text/plain": f"{self._name}: running"}, {}, update=False)
+        self._publisher.register_hook(self._notice_clearing)
+        self._thread.start()
+
+    def _show(self, tree: DecisionTree, *, update: bool) -> None:
+        self._publish(*self._formatter.format(tree), update=update)
+
+    def _publish(self, data: dict[str, Any], metadata: dict[str, Any], *, update: bool) -> None:
+        self._publisher.publish(data, metadata, transient={"display_id": self._display_id}, update=update)
 
     @faults.guarded
     def _follow(self) -> None:
-        pause = _PAUSE
-        while not self._is_over.wait(pause) and self._tree is not None:
-            started = time.monotonic()
-            with contextlib.suppress(PeekError):
-                self._tree.refresh()
-            pause = max(_PAUSE, _SHARE * (time.monotonic() - started))
+        with contextlib.suppress(PeekError):  # such as a store that is locked: it may be free when the cell ends
+            self._tree = self._make_tree()
+            self._show(self._tree, update=True)
+            pause = _PAUSE
+            while not self._is_over.wait(pause):
+                started = time.monotonic()
+                self._tree.follow()
+                pause = max(_PAUSE, _SHARE * (time.monotonic() - started))
+
+    def _make_tree(self) -> DecisionTree:
+        from peaky_peek.widgets.tree import DecisionTree
+
+        return DecisionTree(self._session_id, expanded=False)
 
     def _notice_clearing(self, message: dict[str, Any]) -> dict[str, Any]:
         """See every message of the cell's output: one that clears it takes the line away too."""
