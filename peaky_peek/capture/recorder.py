@@ -111,7 +111,7 @@ class Recorder:
                 " and enters the store once its folder can be written.",
                 file=sys.stderr,
             )
-        elif self._is_new and "PEAKY_PEEK_DB" not in os.environ:
+        elif self._is_new and "PEAKY_PEEK_DB" not in os.environ and not store.chosen():
             print(f"Peaky Peek records into {self.database.path}", file=sys.stderr)  # noqa: T201
         self._is_new = False
 
