@@ -206,7 +206,10 @@ def golden() -> dict[str, Any]:
         },
         "mask": {"message": mask, "buffers": _base64(bits), "expect": steps["failed"].tolist()},
         "previews": {"type": "previews", "start": 0, "texts": previews},
-        "details": [_details.details(row, _outline.known(steps, row), step) for row, step in enumerate(events)],
+        "details": [
+            _details.details(row, step, of_step)
+            for row, (step, of_step) in enumerate(zip(_outline.known(steps, range(len(steps))), events, strict=True))
+        ],
         "title": title,
         "outline": _outline.outline(steps, rows, previews),
         "formats": {

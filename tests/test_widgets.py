@@ -10,8 +10,8 @@ import pytest
 
 from peaky_peek.encoding import Cut, Repr
 from peaky_peek.errors import PeekError
-from peaky_peek.events import EventType, LLMRequest, LLMResponse
-from peaky_peek.widgets import _fallback, _outline, _previews, _text, _values, _wire
+from peaky_peek.events import EVENT_CLASSES, EventType, LLMRequest, LLMResponse
+from peaky_peek.widgets import _details, _fallback, _outline, _previews, _text, _values, _wire
 from peaky_peek.widgets._messages import conversation
 from tests.example_steps import GOLDEN, as_text, example_events, golden, steps_frame
 
@@ -322,6 +322,26 @@ def test_the_saved_table_escapes_every_text_and_holds_nothing_that_could_run():
     assert "<img" not in html
     assert not set(html) & {"\x00", "\x1b", "\u202e", "\udc80"}
     html.encode()
+
+
+@pytest.mark.parametrize("kind", EventType)
+def test_no_field_of_any_event_reaches_the_browser_with_text_that_acts_unseen(kind):
+    nested = {HOSTILE: [HOSTILE], "role": HOSTILE, "name": HOSTILE, "id": HOSTILE, "arguments": HOSTILE}
+    cls = EVENT_CLASSES[kind]
+    fields = dict.fromkeys(cls.typed_fields, HOSTILE)
+    lists = {"messages", "tool_calls", "tools", "alternatives", "evidence", "evidence_event_ids", "related_event_ids"}
+    fields |= {name: [nested, HOSTILE] for name in lists & fields.keys()}
+    fields |= {name: None for name in ("usage", "cost_usd", "time_to_first_token_ms") if name in fields}
+    event = cls(
+        id="1", session_id="s", position=1, name=HOSTILE, agent=HOSTILE, data=nested, metadata=nested,
+        importance=0.5, status=HOSTILE, upstream_event_ids=[HOSTILE], **fields,
+    )  # fmt: skip
+    frame = steps_frame([[event]]).assign(suspect=HOSTILE)
+    [step] = _outline.known(frame, [0])
+    shown = json.dumps([_details.details(0, step, [event]), _previews.preview([event])], ensure_ascii=False)
+    assert not set(shown) & {"\x1b", "\u202e", "\udc80"}
+    assert "\\u0000" not in shown
+    assert "\\u202eevil" in shown
 
 
 def test_the_saved_table_marks_failed_and_suspect_in_words():

@@ -59,17 +59,14 @@ class PeekWidget(anywidget.AnyWidget):
     def to_html(self, path: str | os.PathLike[str]) -> Path:
         """Write the widget as a page that works offline and asks the network for nothing; return its path.
 
-        The details of the steps are inside up to a limit of 16 MB, failed steps first; the page says what was left out.
+        The details of the steps are inside up to a limit of 12 MB, failed steps first; the page says what was left out.
 
         Args:
             path: where to write; an existing file is replaced in one step.
         """
         with self._lock:
             page = self._page()
-        script = _script(self._bundle)
-        return _export.write(
-            Path(path), _export.render(page, script.read_text(), script.with_suffix(".css").read_text())
-        )
+        return _export.write(Path(path), _export.render(page, str(self._esm), str(self._css)))
 
     def _receive(self, _widget: Any, request: Any, _buffers: Any) -> None:
         """Answer a message of the browser, whatever happens; a fault of ours is counted, and raised in strict mode."""

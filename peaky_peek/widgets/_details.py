@@ -16,6 +16,7 @@ _FOLDED = {"tools", "settings", "memory", "data", "metadata"}
 _IN_CONVERSATION = {"messages", "content", "thinking", "tool_calls"}
 _AS_FACTS = {"usage", "cost_usd", "time_to_first_token_ms"}
 _READ = {"code", "reasoning", "result", "output", "error", "error_type", "error_message", "stack_trace"}
+_IF_ANY = {"alternatives", "evidence", "evidence_event_ids", "related_event_ids", "tools", "settings"}
 _NEVER_FACTS = _IN_CONVERSATION | _AS_FACTS | _READ
 _WORDS = {
     "tools": "Tools offered",
@@ -116,7 +117,9 @@ def _sections(events: Sequence[Event]) -> Iterator[dict[str, Any]]:
 
 
 def _is_told(event: Event, name: str) -> bool:
-    """Tell whether a field is already shown elsewhere: in the conversation, as a fact, or as an error."""
+    """Tell whether a field says nothing, or is shown elsewhere: in the conversation, as a fact, or as an error."""
+    if name in _IF_ANY and not getattr(event, name):
+        return True
     if isinstance(event, (LLMRequest, LLMResponse)):
         return name in _IN_CONVERSATION | _AS_FACTS
     return isinstance(event, Error) or (isinstance(event, ToolResult) and name == "error")

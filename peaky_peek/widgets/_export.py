@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 
-from peaky_peek.widgets import _details, _outline, _previews, _wire
+from peaky_peek.widgets import _details, _previews, _wire
 from peaky_peek.widgets._recording import Recording, part
 from peaky_peek.widgets._values import whole_text
 
@@ -89,8 +89,8 @@ def _answers(recording: Recording) -> dict[str, Any]:
     details: dict[int, Any] = {}
     more: dict[str, str] = {}
     room, room_for_more = DETAILS_LIMIT, MORE_LIMIT
-    for row, events in recording.read(rows):
-        prepared = _details.details(row, _outline.known(steps, row), events)
+    for row, (step, events) in zip(rows, recording.read(rows), strict=True):
+        prepared = _details.details(row, step, events)
         room -= len(_json(prepared))
         if room < 0:
             break
@@ -124,7 +124,7 @@ def _footer(steps: int, answers: dict[str, Any]) -> str:
 
 def _json(data: Any) -> str:
     """Return JSON that cannot end the script element it stands in."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    return orjson.dumps(data, option=orjson.OPT_NON_STR_KEYS).decode().replace("<", "\\u003c")
 
 
 def _hash(text: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from peaky_peek.widgets._text import one_line
 from peaky_peek.widgets._values import Path, cut_text, parsed, presentable, whole_text
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ class Call(NamedTuple):
 def conversation(request: LLMRequest | None, response: LLMResponse | None) -> list[dict[str, Any]]:
     """Return the turns of a model call; `new` marks those the model had not answered before, and its answer."""
     messages = (request.messages if request else None) or []
-    answered = max((i for i, message in enumerate(messages) if _role(message) == "assistant"), default=-1)
+    answered = max((i for i, message in enumerate(messages) if role_of(message) == "assistant"), default=-1)
     shown = [i for i in range(len(messages)) if i < _FIRST or i >= len(messages) - _LAST]
     turns = []
     for i in shown:
@@ -82,10 +83,10 @@ def _turn(message: Any, path: Path) -> dict[str, Any]:
     if not isinstance(message, dict):
         return {"role": "user", **cut_text(whole_text(message), path)}
     field = "output" if message.get("type") == "function_call_output" else "content"
-    turn: dict[str, Any] = {"role": _role(message), **cut_text(message_text(message.get(field)), [*path, field])}
+    turn: dict[str, Any] = {"role": role_of(message), **cut_text(message_text(message.get(field)), [*path, field])}
     for label, key in (("name", "name"), ("call_id", "call_id"), ("call_id", "tool_call_id")):
         if turn["role"] != "assistant" and isinstance(message.get(key), str):
-            turn[label] = message[key]
+            turn[label] = one_line(message[key])
     source, thinking = _thinking(message)
     if thinking:
         turn["thinking"] = cut_text(thinking, [*path, source])
@@ -95,11 +96,11 @@ def _turn(message: Any, path: Path) -> dict[str, Any]:
 
 
 def _shown(call: Call, path: Path) -> dict[str, Any]:
-    shown = {"name": call.name, "arguments": presentable(parsed(call.arguments), [*path, *call.path])}
-    return {**shown, "call_id": call.call_id} if isinstance(call.call_id, str) else shown
+    shown = {"name": one_line(call.name), "arguments": presentable(parsed(call.arguments), [*path, *call.path])}
+    return {**shown, "call_id": one_line(call.call_id)} if isinstance(call.call_id, str) else shown
 
 
-def _role(message: Any) -> str:
+def role_of(message: Any) -> str:
     """Return who speaks; items without a role are calls of the assistant and their outputs."""
     kind = _type(message)
     if kind in ("function_call", "reasoning"):

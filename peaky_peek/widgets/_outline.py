@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from peaky_peek.widgets import _text
@@ -42,20 +42,22 @@ def outline(steps: pd.DataFrame, rows: list[int], previews: list[str]) -> list[d
     failed = steps["failed"].to_numpy(bool, na_value=False)
     lines: list[dict[str, Any]] = []
     before = -1
-    for row, preview in zip([*rows, len(steps)], [*previews, ""], strict=True):
+    for row, step, preview in zip([*rows, len(steps)], [*known(steps, rows), None], [*previews, ""], strict=True):
         if row > before + 1:
             lines.append({"gap": row - before - 1, "failed": int(failed[before + 1 : row].sum())})
-        if row < len(steps):
-            lines.append(_line(known(steps, row), preview))
+        if step is not None:
+            lines.append(_line(step, preview))
         before = row
     return lines
 
 
-def known(steps: pd.DataFrame, row: int) -> dict[str, Any]:
-    """Return one row of a frame as plain values, unknown ones as None."""
-    step = steps.iloc[row]
-    cells = zip(step.index, step, step.isna(), strict=True)
-    return {str(name): None if missing else value for name, value, missing in cells}
+def known(steps: pd.DataFrame, rows: Sequence[int]) -> list[dict[str, Any]]:
+    """Return rows of a frame as plain values, unknown ones as None."""
+    chosen = steps.iloc[list(rows)].astype(object)
+    return [
+        {str(name): value for name, value in row.items()}
+        for row in chosen.where(chosen.notna(), None).to_dict("records")
+    ]
 
 
 def _line(step: dict[str, Any], preview: str) -> dict[str, Any]:

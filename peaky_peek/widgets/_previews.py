@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from peaky_peek.events import AgentStart, Decision, Error, Event, LLMRequest, LLMResponse, ToolCall, ToolResult
-from peaky_peek.widgets._messages import answer, calls_of, message_text
+from peaky_peek.widgets._messages import answer, calls_of, message_text, role_of
 from peaky_peek.widgets._text import one_line
 from peaky_peek.widgets._values import parsed
 
@@ -58,7 +58,7 @@ def _opening(event: Event) -> str:
         case AgentStart():
             return brief(event.input)
         case LLMRequest():
-            return brief(parsed(message_text(_content(event.messages[-1])))) if event.messages else ""
+            return _asked(event)
         case ToolCall():
             return brief(parsed(event.arguments))
         case Decision():
@@ -89,5 +89,9 @@ def _closing(event: Event) -> str:
     return _joined(" · ", event, map(brief, event.typed().values()))
 
 
-def _content(message: Any) -> Any:
-    return message.get("content") if isinstance(message, dict) else message
+def _asked(event: LLMRequest) -> str:
+    """Return what the model was asked last; a tool's result was just said by the tool's own step."""
+    last = event.messages[-1] if event.messages else None
+    if role_of(last) == "tool":
+        return ""
+    return brief(parsed(message_text(last.get("content") if isinstance(last, dict) else last)))

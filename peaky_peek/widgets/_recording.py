@@ -63,15 +63,15 @@ class Recording:
         pairs = self.steps[["event_id", "close_id"]].iloc[list(rows)]
         return [[found for found in pair if isinstance(found, str)] for pair in pairs.itertuples(index=False)]
 
-    def read(self, rows: Sequence[int]) -> Iterator[tuple[int, list[Event]]]:
-        """Yield each of the rows with its step's events in order, typed; read from the store in batches."""
+    def read(self, rows: Sequence[int]) -> Iterator[tuple[dict[str, Any], list[Event]]]:
+        """Yield each of the rows of the frame with the typed events of its step, read from the store in batches."""
         for start in range(0, len(rows), _BATCH):
             batch = rows[start : start + _BATCH]
             ids = self.event_ids(batch)
             wanted = [known for step in ids for known in step]
             found = {event.id: event for event in reader.events_by_id(self.db, wanted)}
-            for row, step in zip(batch, ids, strict=True):
-                yield row, [found[known] for known in step]
+            for step, of_step in zip(_outline.known(self.steps, batch), ids, strict=True):
+                yield step, [found[known] for known in of_step]
 
     def previews(self, rows: Sequence[int]) -> list[str]:
         """Return the one-line text after the name of each step."""
@@ -79,8 +79,8 @@ class Recording:
 
     def details(self, row: int) -> dict[str, Any]:
         """Return the `details` message of a step."""
-        [(_, events)] = self.read([row])
-        return _details.details(row, _outline.known(self.steps, row), events)
+        [(step, events)] = self.read([row])
+        return _details.details(row, step, events)
 
     def more(self, row: int, path: Sequence[int | str]) -> dict[str, Any]:
         """Return the `more` message: all of a text that was cut, or of a value as JSON."""

@@ -98,7 +98,7 @@ class _Presenter:
         shown = visible(text[:limit])
         self.characters -= len(shown)
         if isinstance(text, Repr):
-            return {TAG: "repr", "value": shown, "type": text.type}
+            return {TAG: "repr", "value": shown, "type": visible(text.type)}
         if isinstance(text, Cut):
             return {TAG: "cut", "value": shown, "bytes": text.bytes}
         return shown if len(text) <= limit else {TAG: "long", "value": shown, "length": len(text), "path": path}
