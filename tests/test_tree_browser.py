@@ -298,3 +298,28 @@ def test_a_closed_view_leaves_nothing_behind(show: Show) -> None:
     assert page.evaluate("handlers()") == 0
     assert page.evaluate("mount.childElementCount") == 0
     page.evaluate("document.body.style.background = '#111'; model.set('_rows', [2])")
+
+
+def test_folded_it_is_one_line_that_asks_for_nothing_and_unfolds_in_place(show: Show) -> None:
+    page = show()
+    page.evaluate("model.set('expanded', false)")
+    assert page.locator(".pp-tree").bounding_box()["height"] < 40
+    assert page.get_by_text("support_agent").is_visible()
+    assert page.get_by_text("6 steps · 2 failed").is_visible()
+    page.evaluate("sent.length = 0")
+    page.get_by_text("support_agent").click()
+    assert page.evaluate("model.get('expanded')") is True
+    assert page.evaluate("sent[0].type") == "hello"
+    assert page.locator(".pp-canvas").bounding_box()["height"] > 100
+
+
+def test_the_headline_folds_with_the_keyboard_and_lives_while_it_is_folded(show: Show) -> None:
+    page = show()
+    fold = page.get_by_role("button", name="The steps of this session", expanded=True)
+    fold.press("Enter")
+    assert page.evaluate("model.get('expanded')") is False
+    assert not page.locator(".pp-canvas").is_visible()
+    page.evaluate("model.set('_title', { name: 'support_agent', status: 'running', facts: ['7 steps'] })")
+    assert page.get_by_text("7 steps").is_visible()
+    page.get_by_role("button", expanded=False).press("Space")
+    assert page.locator(".pp-canvas").is_visible()

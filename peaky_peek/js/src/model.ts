@@ -29,6 +29,8 @@ export interface State {
   _outline: OutlineRow[];
   _title: Title;
   height: number;
+  /** Absent in exported pages, which are always expanded. */
+  expanded?: boolean;
 }
 
 /** What anywidget hands to `render`; nothing beyond this is used, so any front end that has it will do. */

@@ -4,6 +4,8 @@ import { count } from "./format";
 import type { Title } from "./model";
 
 export interface Actions {
+  /** Shows all below the headline, or hides it. */
+  fold(): void;
   /** The user typed a query. */
   query(text: string): void;
   /** The user is done with the filter and goes back to the tree. */
@@ -20,6 +22,7 @@ const TYPING_MS = 200;
 
 /** One path each, in a box of 16. */
 const GLYPHS = {
+  fold: "M6 4l4.5 4L6 12",
   refresh: "M12.5 8a4.5 4.5 0 1 1-1.4-3.2M12.6 2.2v3h-3",
   failure: "M5.5 2l5 5m0-5l-5 5M4.5 10l3.5 3.5L11.5 10",
   expand: "M4 6.5L8 3l4 3.5M4 9.5L8 13l4-3.5",
@@ -36,12 +39,18 @@ export class Toolbar {
   private readonly input = element("input", "pp-filter");
   private readonly matches = element("span", "pp-matches");
   private readonly note = element("div", "pp-note");
+  private readonly fold: HTMLButtonElement;
   private readonly refresh: HTMLButtonElement;
   private readonly failures: HTMLButtonElement;
   private readonly failed = element("span", "");
   private typing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(private readonly actions: Actions) {
+    this.fold = tool("fold", "The steps of this session", actions.fold);
+    this.fold.classList.add("pp-fold");
+    this.title.addEventListener("click", () => {
+      if (this.fold.ariaExpanded === "false") actions.fold();
+    });
     this.refresh = tool("refresh", "Show what happened since", actions.refresh);
     this.failures = tool("failure", "Next failure (n)", actions.nextFailure);
     this.failures.classList.add("pp-failures");
@@ -72,7 +81,7 @@ export class Toolbar {
         tool("in", "Larger rows (+)", () => actions.zoom(1.25)),
       ),
     );
-    this.element.append(element("div", "pp-bar", this.title, tools), this.note);
+    this.element.append(element("div", "pp-bar", this.fold, this.title, tools), this.note);
   }
 
   setTitle({ name, status, facts = [] }: Title): void {
@@ -90,6 +99,10 @@ export class Toolbar {
     const line = element("span", "pp-facts-line", whole.join("\u00a0· "));
     line.title = facts.join(" · ");
     this.title.append(line);
+  }
+
+  setExpanded(expanded: boolean): void {
+    this.fold.ariaExpanded = String(expanded);
   }
 
   setFailures(n: number): void {

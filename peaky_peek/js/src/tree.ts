@@ -30,6 +30,7 @@ function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsub
   let previews: Previews | null = null;
   let arrived = 0;
   let selecting: ReturnType<typeof setTimeout> | undefined;
+  let waiting: ReturnType<typeof setTimeout> | undefined;
   let live = false;
 
   const peek: Peek = {
@@ -71,6 +72,7 @@ function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsub
     },
   });
   const toolbar = new Toolbar({
+    fold: () => model.set("expanded", !expanded()),
     query,
     leave: () => view.element.focus({ preventScroll: true }),
     refresh: () => model.send({ type: "refresh" }),
@@ -82,6 +84,20 @@ function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsub
   });
   const start = element("div", "pp-start");
   root.append(toolbar.element, element("div", "pp-body", view.element, inspector.element), start);
+
+  function expanded(): boolean {
+    return model.get("expanded") !== false;
+  }
+
+  /** Asks for the steps whenever they come into sight: while they are folded, the kernel does not send them. */
+  function setExpanded(): void {
+    root.classList.toggle("pp-folded", !expanded());
+    toolbar.setExpanded(expanded());
+    clearTimeout(waiting);
+    if (!expanded()) return;
+    if (!live) waiting = setTimeout(showSaved, NO_KERNEL_MS);
+    model.send({ type: "hello", version: WIRE_VERSION });
+  }
 
   function inspect(row: number): void {
     if (live) inspector.show(row);
@@ -151,10 +167,10 @@ function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsub
 
   setTitle();
   toolbar.setQuery(model.get("_query") ?? "");
-  const waiting = setTimeout(showSaved, NO_KERNEL_MS);
   const ends: Unsubscribe[] = [
     model.onReply(onReply),
     model.onChange("_title", setTitle),
+    model.onChange("expanded", setExpanded),
     model.onChange("height", adjust),
     model.onChange("_rows", () => {
       view.select(model.get("_rows"));
@@ -170,7 +186,7 @@ function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsub
     () => clearTimeout(waiting),
     () => clearTimeout(selecting),
   ];
-  model.send({ type: "hello", version: WIRE_VERSION });
+  setExpanded();
   return () => {
     for (const end of ends) end();
     root.remove();
