@@ -156,7 +156,7 @@ def test_a_locked_store_says_so_after_its_time_and_takes_the_events_in_later(sto
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a file system needs root")
-def test_a_full_disk_loses_nothing_and_is_said_once(tmp_path: Path) -> None:
+def test_a_full_disk_loses_nothing_and_is_said_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import subprocess
     import sys
 
@@ -177,27 +177,19 @@ assert pp.status()["lost"] == 0, pp.status()
         assert done.returncode == 0, done.stderr
         assert done.stderr.count("cannot write beside") == 1
         subprocess.run(["mount", "-o", "remount,size=64m", str(small)], check=True)
-        os.environ["TMPDIR"] = str(tmp_path)
-        import tempfile
-
-        tempfile.tempdir = str(tmp_path)
+        monkeypatch.setenv("TMPDIR", str(tmp_path))
         assert Database(small / "peek.db").ingest() > 0
         pp.init(db=small / "peek.db")
         assert pp.sessions().events.tolist() == [402]
     finally:
         pp.uninstall()
-        import tempfile
-
-        tempfile.tempdir = None
         subprocess.run(["umount", "-l", str(small)], check=True)
 
 
 def test_a_folder_that_cannot_be_made_sends_recordings_to_a_temporary_journal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import tempfile
-
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "spare"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "spare"))
     (tmp_path / "spare").mkdir()
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where the folder should be")

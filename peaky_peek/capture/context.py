@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import sys
 import time
 from collections.abc import Callable
@@ -94,7 +93,7 @@ def begin(name: str, *, session_id: str | None = None, parent: OpenSession | Non
     position = ids.new_position()
     session_id = session_id or ids.id_at(position)
     root = parent.root_id if parent else session_id
-    sampled = parent.sampled if parent else sample >= 1.0 or random.random() < sample  # noqa: S311 - no secret
+    sampled = parent.sampled if parent else sample >= 1.0 or int.from_bytes(os.urandom(4), "big") < sample * 2**32
     session = OpenSession(session_id, name, root, sampled)
     open_sessions[session_id] = session
     if sampled:

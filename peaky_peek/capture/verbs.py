@@ -18,6 +18,7 @@ from peaky_peek.events import (
     Drift,
     Error,
     Event,
+    EventType,
     LLMRequest,
     LLMResponse,
     PolicyViolation,
@@ -50,30 +51,29 @@ class Common(TypedDict, total=False):
 
 
 def emit(cls: type[E], scope: Scope | None, common: Common, typed: dict[str, Any]) -> E:
-    """Make an event that belongs to `scope` and record it; without a scope, or with recording off, only make it."""
+    """Make an event that belongs to `scope` and record it; without a scope, or with recording off, only make it.
+
+    `typed` are fields of the class; `common` is what the caller gave, and is converted.
+    """
+    position = ids.new_position()
+    name = typed.get(_NAMED_AFTER[cls.event_type])
+    if type(name) is not str or not name:
+        name = cls.event_type.value
+    if scope is None:
+        session_id, parent_id, agent = "", None, None
+    else:
+        session_id, parent_id, agent = scope.session.id, scope.parent_id, scope.agent
+    event = cls(
+        id=ids.id_at(position), session_id=session_id, position=position, parent_id=parent_id, name=name, agent=agent,
+        time_us=now_us(), **typed,
+    )  # fmt: skip
     try:
-        return _emit(cls, scope, common, typed)
+        if scope is not None and scope.inferred:
+            event.metadata = {"context": "inferred"}
+        for key, value in common.items():
+            _set(event, key, value)
     except Exception as error:  # noqa: BLE001 - the agent never notices
         faults.report(error)
-        return cls(id=ids.new_id(), session_id="", position=0, name=cls.event_type.value)
-
-
-def _emit(cls: type[E], scope: Scope | None, common: Common, typed: dict[str, Any]) -> E:
-    position = ids.new_position()
-    event = cls(
-        id=ids.id_at(position),
-        session_id="",
-        position=position,
-        name=_default_name(cls, typed),
-        time_us=now_us(),
-        **typed,
-    )
-    if scope is not None:
-        event.session_id, event.parent_id, event.agent = scope.session.id, scope.parent_id, scope.agent
-        if scope.inferred:
-            event.metadata = {"context": "inferred"}
-    for key, value in common.items():
-        _set(event, key, value)
     if scope is not None and scope.session.sampled:
         recorder().record(event)
     return event
@@ -97,17 +97,13 @@ def id_list(items: Ids | None) -> list[str]:
     return [str(item) for item in items or ()]
 
 
-_NAMED_AFTER = {
+_NAMED_AFTER = dict.fromkeys(EventType, "name") | {
     "tool_call": "tool_name", "tool_result": "tool_name", "llm_request": "model", "llm_response": "model",
     "decision": "chosen_action", "error": "error_type", "checkpoint": "label", "safety_check": "policy_name",
     "refusal": "policy_name", "policy_violation": "policy_name", "prompt_policy": "template_id",
     "agent_turn": "speaker", "behavior_alert": "alert_type",
 }  # fmt: skip
-
-
-def _default_name(cls: type[Event], typed: dict[str, Any]) -> str:
-    name = typed.get(_NAMED_AFTER.get(cls.event_type, ""))
-    return name if isinstance(name, str) and name else cls.event_type.value
+"""The typed field that an event takes its name from, unless the caller gives one."""
 
 
 class Verbs:
@@ -141,9 +137,9 @@ class Verbs:
         call_id: str | None = None, **common: Unpack[Common],
     ) -> ToolResult:  # fmt: skip
         """Record what a tool returned, or its `error`."""
-        common.setdefault("status", "ok" if error is None else "error")
-        error = None if error is None else str(error)
-        typed = {"tool_name": tool_name, "result": result, "error": error, "call_id": call_id}
+        typed = {"tool_name": tool_name, "result": result, "call_id": call_id, "status": "ok"}
+        if error is not None:
+            typed |= {"error": str(error), "status": "error"}
         return emit(ToolResult, self._scope(), common, typed)
 
     def record_llm_request(
@@ -181,8 +177,9 @@ class Verbs:
         **common: Unpack[Common],
     ) -> Error:
         """Record that something failed."""
-        common.setdefault("status", "error")
-        typed = {"error_type": error_type, "error_message": error_message, "stack_trace": stack_trace}
+        typed = {
+            "error_type": error_type, "error_message": error_message, "stack_trace": stack_trace, "status": "error",
+        }  # fmt: skip
         return emit(Error, self._scope(), common, typed)
 
     def record_safety_check(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import tempfile
 import threading
 import time
 import zlib
@@ -44,7 +43,8 @@ class Database:
     def journal_folders(self) -> list[Path]:
         """Where processes journal: beside the store, or if that cannot be written, in a folder for temporary files."""
         name = f"peaky_peek-{os.getuid()}-{zlib.crc32(os.fsencode(self.path)):08x}.journals"
-        return [Path(f"{self.path}.journals"), Path(tempfile.gettempdir()) / name]
+        temporary = os.environ.get("TMPDIR", "/tmp")  # noqa: S108 - the folder made in it is the user's alone
+        return [Path(f"{self.path}.journals"), Path(temporary) / name]
 
     def connection(self) -> sqlite3.Connection:
         """Return this thread's connection, in autocommit; it is closed when the thread ends.

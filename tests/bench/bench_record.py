@@ -22,11 +22,18 @@ from tests.bench.table import Row, at_least, at_most, cpu, interleaved
 from tests.test_crash import run_and_kill
 
 RESULT: dict[str, Any] = {
-    "id": "3f2b8c1e-9d4a-7c21-8f00-a1b2c3d4e5f6",
-    "url": "https://api.example.com/v1/items?offset=42&sort=asc",
-    "call": "call_Ab3dEf6hIj9kLm2nOp5q",
-    "text": "The quick brown fox jumps over the lazy dog. " * 17,
-    "numbers": [1, 2, 3.5, True],
+    "call_id": "call_Ab3dEf6hIj9kLm2nOp5q",
+    "hits": [
+        {
+            "id": f"3f2b8c1e-9d4a-7c21-8f00-a1b2c3d4e5f{number}",
+            "url": f"https://api.example.com/v1/items?offset={number}&sort=asc",
+            "title": "How to return an item that arrived damaged",
+            "score": 0.75 + number / 16,
+            "in_stock": number % 2 == 0,
+            "tags": ["returns", "refunds"],
+        }
+        for number in range(4)
+    ],
 }
 PAYLOAD = {"tool_name": "search", "result": RESULT}
 ROUND = 3000
@@ -131,7 +138,7 @@ def _history(folder: Path) -> Iterator[Row]:
         raw, last = 0, []
         noise = random.Random(count)
         with pp.trace_session("chat") as ctx:
-            for turn in range(count):
+            for _ in range(count):
                 for role, words in (("user", 80), ("assistant", 160)):
                     text = "".join(noise.choice(WORDS) for _ in range(words))
                     messages.append({"role": role, "content": text})
