@@ -11,7 +11,7 @@ import pandas as pd
 from peaky_peek.events import CLOSES, FAMILIES, FAMILY_COLORS
 from peaky_peek.store import dtypes
 from peaky_peek.store import query as query_language
-from peaky_peek.store.columns import EVENT_TYPES, MISSING, Columns, join, read
+from peaky_peek.store.columns import EVENT_TYPES, MISSING, Columns, join, parent_rows, read
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,10 +53,12 @@ def steps(db: Database, session_id: str) -> pd.DataFrame:
     parts = read(db, session_ids)
     events = join(parts)
     session_of = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
+    parent = _parents(events, parts)
     if len(parts) > 1:
         in_order = np.argsort(events.numbers["position"], kind="stable")
         events, session_of = events.take(in_order), session_of[in_order]
-    parent, is_lost = _parents(events)
+        parent = np.where(parent < 0, -1, np.argsort(in_order)[parent])[in_order]
+    is_lost = (parent < 0) & pd.notna(events.texts["parent_id"])
     closer = _closers(events.numbers["event_type"], parent)
     parent = _adopt(parent, is_lost, session_of, outer)
 
@@ -118,12 +120,19 @@ def _with_nested(db: Database, session_id: str) -> tuple[list[str], Rows, Mask]:
     return list(found), np.array(outer, np.int64), np.array(is_open, bool)
 
 
-def _parents(events: Columns) -> tuple[Rows, Mask]:
-    """Return the row of each event's parent (-1 without) and whether the event names a parent that is not recorded."""
-    row_of = {event_id: row for row, event_id in enumerate(events.texts["event_id"].tolist())}
-    named = events.texts["parent_id"].tolist()
-    parent = np.array([row_of.get(parent_id, -1) for parent_id in named], np.int64)
-    return parent, (parent < 0) & pd.notna(events.texts["parent_id"])
+def _parents(events: Columns, parts: list[Columns]) -> Rows:
+    """Return the row of each event's parent, -1 without; it may be in the session around."""
+    parent = np.full(len(events), -1)
+    first = 0
+    for part in parts:
+        rows = parent_rows(part)
+        parent[first : first + len(part)] = np.where(rows < 0, -1, rows + first)
+        first += len(part)
+    elsewhere = np.flatnonzero((parent < 0) & pd.notna(events.texts["parent_id"]))
+    if len(elsewhere):
+        row_of = {event_id: row for row, event_id in enumerate(events.texts["event_id"])}
+        parent[elsewhere] = [row_of.get(parent_id, -1) for parent_id in events.texts["parent_id"][elsewhere]]
+    return parent
 
 
 def _closers(event_type: NDArray[np.int8], parent: Rows) -> Rows:

@@ -48,6 +48,8 @@ _NUMBERS = {
 }
 """Columns of fixed width. Types and statuses are codes, -1 unknown; times are microseconds since the epoch, UTC."""
 
+_PACKED = _NUMBERS | {"parent": "i8"}  # see `parent_rows`
+
 _TEXTS = ("event_id", "parent_id", "name", "agent", "suspect", "model", "tool_name", "error_type")
 
 _SQL = {name: name for name in (*_NUMBERS, *_TEXTS)}
@@ -99,6 +101,14 @@ def read(db: Database, session_ids: list[str]) -> list[Columns]:
     return [result[session_id] for session_id in session_ids]
 
 
+def parent_rows(session: Columns) -> NDArray[np.int64]:
+    """Return the row of each event's parent in the columns of one session, -1 when it is not there."""
+    if "parent" in session.numbers:
+        return session.numbers["parent"]
+    row_of = {event_id: row for row, event_id in enumerate(session.texts["event_id"].tolist())}
+    return np.array([row_of.get(parent_id, -1) for parent_id in session.texts["parent_id"].tolist()], np.int64)
+
+
 def join(parts: list[Columns]) -> Columns:
     """Return the events of all parts, one after the other."""
     if not parts:
@@ -140,7 +150,8 @@ def _save(db: Database, fresh: list[tuple[str, str, bytes]]) -> None:
 
 def _pack(columns: Columns) -> bytes:
     """Return columns as bytes: the lengths of the parts, numbers as they are, texts as codes and distinct values."""
-    parts = [columns.numbers[name].tobytes() for name in _NUMBERS]
+    numbers = columns.numbers | {"parent": parent_rows(columns)}
+    parts = [numbers[name].tobytes() for name in _PACKED]
     for name in _TEXTS:
         values: dict[str | None, int] = {None: -1}
         codes = [values.setdefault(value, len(values) - 1) for value in columns.texts[name].tolist()]
@@ -149,10 +160,10 @@ def _pack(columns: Columns) -> bytes:
 
 
 def _unpack(data: bytes) -> Columns:
-    count = len(_NUMBERS) + 2 * len(_TEXTS)
+    count = len(_PACKED) + 2 * len(_TEXTS)
     ends = np.cumsum(np.frombuffer(data, "<i8", count)) + 8 * count
     parts = iter([memoryview(data)[start:end] for start, end in zip((8 * count, *ends[:-1]), ends, strict=True)])
-    numbers = {name: np.frombuffer(next(parts), dtype) for name, dtype in _NUMBERS.items()}
+    numbers = {name: np.frombuffer(next(parts), dtype) for name, dtype in _PACKED.items()}
     texts = {}
     for name in _TEXTS:
         codes = np.frombuffer(next(parts), "<i4")
