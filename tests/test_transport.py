@@ -396,6 +396,47 @@ def test_a_failure_is_known_as_soon_as_the_same_context_asks_something_else(
         assert kinds(store) == ["llm_request", "llm_response", "error", "llm_request", "llm_response"]
 
 
+def test_the_failure_that_a_killed_process_left_behind_is_told_by_the_next_reader(
+    store: Database, server: Loopback
+) -> None:
+    code = f"""
+import os, signal
+import openai
+import peaky_peek as pp
+
+pp.init({str(store.path)!r})
+with pp.trace_session("killed"):
+    try:
+        openai.OpenAI(base_url={server.url!r}, api_key="test", max_retries=0).chat.completions.create(
+            model="m", messages=[{{"role": "user", "content": "hello"}}]
+        )
+    except openai.RateLimitError:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+    server.answer(error(429, text="slow down"))
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == -9
+    assert kinds(store) == ["llm_request", "llm_response", "error"]
+    assert store.connection().execute("SELECT status FROM sessions").fetchall() == [("interrupted",)]
+
+
+def test_a_call_in_flight_when_its_process_is_killed_stays_an_open_request(store: Database, server: Loopback) -> None:
+    code = f"""
+import os, signal
+import openai
+import peaky_peek as pp
+
+pp.init({str(store.path)!r})
+client = openai.OpenAI(base_url={server.url!r}, api_key="test")
+for chunk in client.chat.completions.create(model="m", messages=[{{"role": "user", "content": "hi"}}], stream=True):
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    gate = threading.Event()
+    server.answer(stream("never", "read", gate=gate))
+    assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == -9
+    gate.set()
+    assert kinds(store) == ["llm_request"]
+
+
 def test_a_server_that_is_not_there_is_an_error_that_names_the_exception(store: Database) -> None:
     client = OpenAI(base_url="http://127.0.0.1:1/v1", api_key="test", max_retries=0)
     with client, pp.trace_session("down"), pytest.raises(openai.APIConnectionError):

@@ -120,20 +120,16 @@ class Call:
         return body, [len(body)], times[:1]  # the chunks of what was encoded or redacted are not those that came
 
 
+@faults.guarded
 def begin(request: Any) -> Call | None:
     """Journal a request that is about to be sent; return None when it is no model call or recording is off."""
-    if request.method != "POST" or not request.url.path.endswith(providers.PATHS):
+    if request.method != "POST" or not (path := request.url.path).endswith(providers.PATHS):
         return None
-    return _begin(request)
-
-
-@faults.guarded
-def _begin(request: Any) -> Call | None:
     try:
         body = request.content
     except RuntimeError:  # a body that is streamed is not read before its time
         return None
-    if not providers.recognises(request.url.path, body):
+    if not providers.recognises(path, body):
         return None
     scope = scope_for_event()
     return Call(request, body, scope) if scope is not None and scope.session.sampled else None
