@@ -33,7 +33,7 @@ export interface State {
   expanded?: boolean;
 }
 
-/** What anywidget hands to `render`; nothing beyond this is used, so any front end that has it will do. */
+/** What anywidget hands to `render`; nothing beyond this is needed, so any front end that has it will do. */
 export interface AnyModel {
   get(name: string): unknown;
   set(name: string, value: unknown): void;
@@ -41,6 +41,8 @@ export interface AnyModel {
   on(event: string, handler: (...args: never[]) => void): void;
   off(event: string, handler: (...args: never[]) => void): void;
   send(message: unknown): void;
+  /** Of JupyterLab or another front end; see `keepInNotebook`. */
+  readonly widget_manager?: unknown;
 }
 
 export type Unsubscribe = () => void;

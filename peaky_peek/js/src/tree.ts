@@ -3,6 +3,7 @@ import { element } from "./dom";
 import { count } from "./format";
 import { HEADER } from "./geometry";
 import { Inspector } from "./inspector";
+import { keepInNotebook } from "./keep";
 import { type AnyModel, Model, type Unsubscribe } from "./model";
 import { Previews } from "./previews";
 import { savedColumns } from "./saved";
@@ -187,6 +188,7 @@ function render({ model: any, el }: { model: AnyModel; el: HTMLElement }): Unsub
     () => clearTimeout(selecting),
   ];
   setExpanded();
+  keepInNotebook(any.widget_manager);
   return () => {
     for (const end of ends) end();
     root.remove();
