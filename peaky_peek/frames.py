@@ -67,6 +67,8 @@ def sessions(q: str | None = None) -> pd.DataFrame:
 def events(session: Any = None, *, types: str | Iterable[str] | None = None, data: bool = False) -> pd.DataFrame:
     """Return one row per event, in order; `seq` counts them from 0 within their session.
 
+    `failed` is never unknown. `suspect` tells in words what smells about the event, NA when nothing does.
+
     Args:
         session: a reference to one or several sessions (a list, frame, mask or query), or `ALL`; None for the newest.
         types: one event type or several; None for all.
@@ -162,7 +164,8 @@ def messages(session: Any = None) -> pd.DataFrame:
     rows = []
     for found in _typed_events(session, "llm_request llm_response", whole=False):
         for one, message in calls.said(found):
-            rows.append(_merged(one, None) | dict.fromkeys(("content", "tool_calls")) | message)
+            said = {name: message.get(name) for name in ("role", "content", "tool_calls", "tool_call_id")}
+            rows.append(_merged(one, None) | said)
     return _from_rows("messages", rows)
 
 

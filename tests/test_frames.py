@@ -69,7 +69,7 @@ def refund(db: Database) -> Run:
         {"id": "c1", "type": "function", "function": {"name": "find", "arguments": '{"id": 7}'}},
         {"id": "c2", "type": "function", "function": {"name": "pay", "arguments": '{"usd": 9}'}},
     ]}  # fmt: skip
-    told = {"role": "tool", "tool_call_id": "c2", "content": "declined"}
+    told = {"role": "tool", "tool_call_id": "c2", "content": "declined", "event_id": "not ours"}
     new = records.history(first.id, 2, [said, told])
     second = run.add(LLMRequest, "chat", agent, model="m", messages=new)
     run.add(Error, "chat", second, error_type="RateLimitError", error_message="slow down")
@@ -150,6 +150,8 @@ def test_frames_of_several_sessions_follow_each_other(refund: Run, db: Database)
     assert pp.tool_calls(pp.ALL)["session_id"].unique().tolist() == ["refund"]
     with pytest.raises(SessionNotFound):
         pp.events("suport")
+    with pytest.raises(SessionNotFound):
+        pp.events(pd.DataFrame({"session_id": ["refund", "of another store"]}))
 
 
 def test_events_by_id_are_the_same_rows_in_the_order_asked(refund: Run, db: Database) -> None:

@@ -84,7 +84,7 @@ def resolve_many(refs: Any, db: Database) -> list[str]:
     if isinstance(refs, str):
         return _by_text_or_query(refs, db)
     if hasattr(refs, "columns"):
-        return list(dict.fromkeys(refs["session_id"]))
+        return [resolve(session_id, db) for session_id in dict.fromkeys(refs["session_id"])]
     if isinstance(refs, Iterable) and not hasattr(refs, "session_id"):
         items = list(refs)
         if items and all(_is_bool(item) for item in items):
