@@ -294,6 +294,34 @@ def test_a_running_session_shows_what_is_there_and_more_when_refreshed(db):
     assert answer[0]["type"] == "mask"
 
 
+def test_a_mask_is_lifted_when_the_session_has_outgrown_it_and_a_query_stays(db):
+    run = Run("live")
+    root = run.add(AgentStart, "agent")
+    run.save(db, status="running")
+    masked, queried = DecisionTree("live", filter=[True]), DecisionTree("live", filter="type:tool")
+    run.add(ToolCall, "look", root)
+    run.save(db, status="running")
+    masked.refresh()
+    queried.refresh()
+    assert (masked.filter, masked.comm.state["_query"]) == ("", "")
+    assert masked.comm.said[-1][0]["active"] is False
+    assert rows_in(queried.comm.said[-1]) == [1]
+
+
+def test_no_filter_is_none_or_nothing(run):
+    tree = DecisionTree(filter="failed")
+    tree.filter = None
+    assert (tree.filter, tree.comm.state["_query"]) == ("", "")
+
+
+def test_a_folded_tree_sends_no_columns_and_saves_a_folded_table(run):
+    tree = DecisionTree(expanded=False)
+    tree.refresh()
+    assert not [message for message, _ in tree.comm.said if message["type"] == "columns"]
+    assert "<details><summary>" in tree._repr_mimebundle_()[0]["text/html"]
+    assert tree.comm.ask(type="hello", version=1)[0][0]["rows"] == 9
+
+
 def test_another_session_can_be_shown_and_selection_and_mask_do_not_follow(run, db):
     other = Run("other")
     other.add(AgentStart, "agent")

@@ -69,7 +69,7 @@ class DecisionTree(PeekWidget, bundle="tree"):
         with self._lock:
             self.selected = []
             if not isinstance(self._filter, str) and not callable(self._filter):
-                self._filter = self._query = ""  # a mask belongs to one session
+                self._filter = ""  # a mask belongs to one session
             self._show(recording)
 
     @property
@@ -82,6 +82,7 @@ class DecisionTree(PeekWidget, bundle="tree"):
 
     @filter.setter  # noqa: A003
     def filter(self, wanted: _filter.Filter) -> None:
+        wanted = "" if wanted is None else wanted
         with self._lock:
             self._mask = _mask_of(wanted, self._recording)
             self._filter = wanted
@@ -179,14 +180,18 @@ class DecisionTree(PeekWidget, bundle="tree"):
 
     def _read_again(self) -> Recording:
         session = self._recording.session
-        return Recording(store.current(), session.session_id if session else None)
+        return Recording(self._recording.db, session.session_id) if session else Recording(store.current())
 
     def _show(self, recording: Recording) -> None:
         """Replace what is drawn."""
-        self._mask = _mask_of(self._filter, recording)
+        try:
+            self._mask = _mask_of(self._filter, recording)
+        except QueryError:  # a mask is as long as the session was when it was made
+            self._mask, self._filter = None, ""
         self._recording = recording
         self._title, self._outline = recording.title(), recording.outline()
         self._rows = recording.rows_of(self.selected)
+        self._query = self._shown_filter()
         if self.expanded:  # a page that shows the headline only asks when it is expanded
             self._send_all(self._drawn())
 
@@ -228,5 +233,5 @@ def tree(
 
 def _mask_of(wanted: _filter.Filter, recording: Recording) -> NDArray[np.bool_] | None:
     """Return the steps that a filter lets through; None for no filter at all."""
-    is_none = wanted is None or (isinstance(wanted, str) and not wanted.strip())
+    is_none = isinstance(wanted, str) and not wanted.strip()
     return None if is_none else _filter.matches(wanted, recording)
