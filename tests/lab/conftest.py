@@ -20,11 +20,12 @@ def lab_server(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 @pytest.fixture
-def lab(lab_server: Lab) -> Iterator[Lab]:
-    """The running JupyterLab; a test that made its page fail or ask elsewhere fails too."""
+def lab(lab_server: Lab, request: pytest.FixtureRequest) -> Iterator[Lab]:
+    """The running JupyterLab; a test that made its page fail or ask elsewhere fails too. What it ends with is kept."""
     lab_server.requests.clear()
     lab_server.faults.clear()
     yield lab_server
+    lab_server.screenshot(request.node.name.removeprefix("test_"))
     lab_server.close()
     assert lab_server.requests == []
     assert lab_server.faults == []

@@ -136,15 +136,16 @@ class Lab:
         self.command("notebook:run-all-cells")
         self.page.wait_for_function(ALL_RAN, timeout=120_000)
 
-    def output(self, selector: str) -> Locator:
-        """Elements of the notebook in front."""
-        return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)").locator(selector)
+    def find(self, selector: str, text: str | None = None) -> Locator:
+        """Elements of the notebook in front, with a text in them if one is given."""
+        return self.page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)").locator(selector, has_text=text)
 
     def theme(self, name: str) -> None:
         """Switch to `light` or `dark` and wait until the page has it."""
         self.command("apputils:change-theme", theme=f"JupyterLab {name.title()}")
         light = "true" if name == "light" else "false"
         self.page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached", timeout=30_000)
+        self.page.wait_for_selector("#jupyterlab-splash", state="detached", timeout=30_000)
 
     def save(self) -> None:
         """Save the notebook in front and wait until it is on disk."""

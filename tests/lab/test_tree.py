@@ -13,12 +13,18 @@ import peaky_peek as pp
 
 pp.init(db="{name}.db")"""
 RECORD = """\
+@pp.tool
+def weather_api(city):
+    raise ConnectionError("the service is down")
+
+
 with pp.trace_session("weather_agent") as ctx:
     ctx.record_decision(reasoning="The user asks about Paris.", confidence=0.9, chosen_action="weather_api")
-    ctx.record_tool_call("weather_api", {"city": "Paris"})
-    ctx.record_tool_result("weather_api", error="the service is down")
-    ctx.record_decision(reasoning="There is no data: I say so.", confidence=0.4, chosen_action="apologise")"""
-SESSION, CHOICE, TOOL, ANSWER = range(4)  # the rows of its tree
+    try:
+        weather_api("Paris")
+    except ConnectionError:
+        ctx.record_decision(reasoning="There is no data: I say so.", confidence=0.4, chosen_action="apologise")"""
+CHOICE, TOOL = 1, 2  # the rows of its tree; row 0 is the session
 HOSTILE = """\
 with pp.trace_session("<script>window.hurt = 1</script>") as ctx:
     for text in (
@@ -33,7 +39,6 @@ with pp.trace_session("<script>window.hurt = 1</script>") as ctx:
         ctx.record_tool_result(text, result=text)
     ctx.record_llm_request("m", [{"role": "user", "content": "<b onclick='window.hurt = 1'>" + "x" * 10_000_000}])"""
 SHOW = "tree = pp.tree()\ntree"
-LAST_ID = "pp.events().event_id.iloc[-1:].tolist()"
 
 
 def run(lab: Lab, name: str, record: str = RECORD) -> Path:
@@ -70,15 +75,14 @@ def test_a_clicked_step_is_a_frame_in_the_next_cell(lab: Lab) -> None:
 
 def test_a_step_selected_in_python_is_selected_in_the_page(lab: Lab) -> None:
     run(lab, "select")
-    lab.ask("None", code=f"tree.selected = {LAST_ID}")
-    selected = lab.output(".pp-reader[aria-selected=true]")
-    selected.filter(has_text="session ended").or_(selected.filter(has_text="weather_agent")).wait_for(state="attached")
+    lab.ask("None", code="tree.selected = pp.decisions().event_id.iloc[-1:].tolist()")
+    lab.find(".pp-reader[aria-selected=true]", "apologise").wait_for(state="attached")
 
 
 def test_a_step_can_be_read_in_the_light_and_in_the_dark(lab: Lab) -> None:
     run(lab, "read")
     click(lab, CHOICE, times=2)
-    lab.output(".pp-inspector", has_text="The user asks about Paris.").wait_for()
+    lab.find(".pp-inspector", "The user asks about Paris.").wait_for()
     lab.screenshot("tree-light")
     lab.theme("dark")
     lab.page.wait_for_function(
@@ -89,35 +93,34 @@ def test_a_step_can_be_read_in_the_light_and_in_the_dark(lab: Lab) -> None:
         }"""
     )
     lab.screenshot("tree-dark")
+    lab.theme("light")
 
 
 def test_a_saved_notebook_shows_the_run_again_without_being_run(lab: Lab) -> None:
     path = run(lab, "saved")
     lab.save()
     lab.open(path)
-    lab.output(".jp-OutputArea-output", has_text="weather_api").first.wait_for()
-    lab.screenshot("saved-with-a-fresh-kernel")
+    lab.find(".pp-tree", "showing the saved outline").wait_for()
+    drawn(lab)
 
 
 def test_a_saved_notebook_shows_the_run_where_no_kernel_can_start(lab: Lab) -> None:
     path = run(lab, "alone")
     lab.save()
     notebook = json.loads(path.read_text())
-    del notebook["metadata"]["kernelspec"]
-    path.write_text(json.dumps(notebook))
+    path.write_text(json.dumps(notebook | {"metadata": {}}))  # which kernel it wants is written there
     lab.show(path)
-    lab.page.get_by_role("button", name="No Kernel").click()
-    lab.output(".jp-OutputArea-output", has_text="weather_api").first.wait_for()
-    lab.screenshot("saved-without-a-kernel")
+    lab.page.get_by_role("dialog").get_by_role("button", name="No Kernel").click()
+    lab.find(".jp-OutputArea-output", "weather_api").first.wait_for()
 
 
 def test_hostile_text_is_shown_and_does_nothing(lab: Lab) -> None:
     path = run(lab, "hostile", HOSTILE)
     for row in range(1, 8):
         click(lab, row, times=2)
-        lab.output(".pp-inspector .pp-step").wait_for()
-    lab.screenshot("hostile")
+        lab.find(".pp-content:not(.pp-loading) .pp-step").wait_for()
     lab.save()
     lab.open(path)
-    lab.output(".jp-OutputArea-output", has_text="gnp.exe").first.wait_for()
+    lab.find(".pp-tree", "showing the saved outline").wait_for()
+    drawn(lab)
     assert lab.page.evaluate("window.hurt") is None
