@@ -63,6 +63,23 @@ def test_each_verb_records_every_field_of_its_type(verb: str) -> None:
     assert back.parent_id == pp.events("verbs").event_id[0]
 
 
+def test_answers_recorded_one_by_one_are_paired_with_what_they_answer() -> None:
+    with pp.trace_session("flat") as ctx:
+        ctx.record_llm_request("m", [{"role": "user", "content": "hi"}])
+        ctx.record_llm_response("m", "hello")
+        first = ctx.record_tool_call("search", {"q": 1}, call_id="a")
+        second = ctx.record_tool_call("search", {"q": 2}, call_id="b")
+        ctx.record_tool_result("search", [1], call_id="a")
+        ctx.record_tool_result("search", [2])
+        ctx.record_tool_result("other", [3])
+    assert pp.llm_calls("flat").status.tolist() == ["ok"]
+    assert pp.llm_calls("flat").duration.notna().all()
+    calls = pp.tool_calls("flat")
+    assert calls.result.tolist() == [[1], [2], [3]]
+    assert calls.event_id.tolist()[:2] == [first.id, second.id]
+    assert calls.duration.notna().tolist() == [True, True, False]
+
+
 def test_what_the_caller_gives_is_kept() -> None:
     when = dt.datetime(2020, 1, 2, 3, 4, 5, 6, tzinfo=dt.UTC)
     with pp.trace_session("given") as ctx:

@@ -7,12 +7,13 @@ import sys
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from peaky_peek import encoding, ids
 from peaky_peek.capture.recorder import active, recorder
+from peaky_peek.events import Event
 from peaky_peek.store import sessions as references
 
 
@@ -39,6 +40,8 @@ class Scope:
     agent: str | None
     inferred: bool = False
     """Whether the session is only guessed, because the code runs outside all of them."""
+    calls: list[Event] = field(default_factory=list)
+    """Requests and tool calls recorded one by one that nothing has closed yet, oldest first."""
 
 
 CURRENT: ContextVar[Scope | None] = ContextVar("peaky_peek_scope", default=None)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack, cast
 
 from peaky_peek import ids
-from peaky_peek.capture import faults
+from peaky_peek.capture import faults, pairing
 from peaky_peek.capture.context import Scope, now_us
 from peaky_peek.capture.recorder import recorder
 from peaky_peek.events import (
@@ -130,7 +130,7 @@ class Verbs:
     ) -> ToolCall:
         """Record that a tool is called."""
         typed = {"tool_name": tool_name, "arguments": arguments, "call_id": call_id}
-        return emit(ToolCall, self._scope(), common, typed)
+        return pairing.opened(emit(ToolCall, scope := self._scope(), common, typed), scope)
 
     def record_tool_result(
         self, tool_name: str, result: Any = None, error: str | None = None, *,
@@ -140,7 +140,9 @@ class Verbs:
         typed = {"tool_name": tool_name, "result": result, "call_id": call_id, "status": "ok"}
         if error is not None:
             typed |= {"error": str(error), "status": "error"}
-        return emit(ToolResult, self._scope(), common, typed)
+        scope = self._scope()
+        answered = pairing.closed(scope, common.get("parent_id"), tool_name, call_id)
+        return emit(ToolResult, scope, _answering(answered, common), typed)
 
     def record_llm_request(
         self, model: str | None = None, messages: list[Any] | None = None, *, tools: list[Any] | None = None,
@@ -152,7 +154,7 @@ class Verbs:
             "provider": provider, "model": model, "messages": messages, "tools": tools, "settings": settings,
             "stream": stream,
         }  # fmt: skip
-        return emit(LLMRequest, self._scope(), common, typed)
+        return pairing.opened(emit(LLMRequest, scope := self._scope(), common, typed), scope)
 
     def record_llm_response(
         self, model: str | None = None, content: Any = None, *, tool_calls: list[Any] | None = None,
@@ -165,9 +167,11 @@ class Verbs:
         typed = {
             "model": model, "content": content, "thinking": thinking, "tool_calls": tool_calls, "usage": usage,
             "finish_reason": finish_reason, "time_to_first_token_ms": time_to_first_token_ms, "complete": complete,
-            "cost_usd": _price(model, usage) if cost_usd is None else cost_usd,
+            "cost_usd": _price(model, usage) if cost_usd is None else cost_usd, "status": "ok",
         }  # fmt: skip
-        return emit(LLMResponse, self._scope(), common, typed)
+        scope = self._scope()
+        answered = pairing.closed(scope, common.get("parent_id"))
+        return emit(LLMResponse, scope, _answering(answered, common), typed)
 
     def record_error(
         self,
@@ -271,6 +275,15 @@ class Verbs:
         return emit(Checkpoint, self._scope(), common, {"label": label, "state": state, "memory": memory})
 
     create_checkpoint = checkpoint
+
+
+def _answering(call: Event | None, common: Common) -> Common:
+    """Return what an answer has in common with others: under its call, and lasting from it until now unless given."""
+    if call is None:
+        return common
+    took = None if call.time_us is None else (now_us() - call.time_us) / 1000
+    given = {key: value for key, value in common.items() if value is not None}
+    return cast("Common", {"parent_id": call.id, "duration_ms": took, **given})
 
 
 _USAGE_NAMES = {

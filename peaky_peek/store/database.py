@@ -140,9 +140,13 @@ class Database:
             if path.stat().st_size > max(_offset(self.connection(), path.name), journal.START):
                 count = sum(self._batches(path, deadline))
             if dead is not None:
-                self._bury(path, deadline)
+                self._bury(path, min(deadline, time.monotonic() + 0.5))
         except FileNotFoundError:  # another process ingested and deleted it meanwhile
             pass
+        except StoreLocked:
+            if time.monotonic() >= deadline:
+                raise
+            # all of it is in the store, and the next one who ingests cleans up
         finally:
             if dead is not None:
                 os.close(dead)

@@ -46,7 +46,9 @@ def rows() -> Iterator[Row]:
         page = chromium.new_page(viewport={"width": 1200, "height": 800})
         page.goto(path.as_uri())
         page.wait_for_function("window.tree?.__peek.firstPaintMs !== null")
-        yield at_most("first paint after the columns arrived", page.evaluate("tree.__peek.firstPaintMs") / 1000, 1, " s")
+        yield at_most(
+            "first paint after the columns arrived", page.evaluate("tree.__peek.firstPaintMs") / 1000, 1, " s"
+        )
         yield _scroll(page, "scrolling rows")
         for _ in range(12):
             page.locator("#tree").press("-")
