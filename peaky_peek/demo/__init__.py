@@ -48,11 +48,12 @@ def demo(db: str | os.PathLike[str] | None = None) -> pd.DataFrame:
         fresh.close()
 
     from peaky_peek.demo import table
+    from peaky_peek.demo.stories import STORIES
 
     rows = table.frame(store.use(path))
     if not _shown_by_notebook():
         print(table.text(rows), end="\n\n")
-    print(f"In use now: {path}. pp.init() goes back to your own recordings.")
+    print(f'In use now: {path}. Try pp.tree("{STORIES[1].session}"); pp.init() goes back to your own recordings.')
     return rows
 
 
