@@ -46,10 +46,12 @@ READY = """() => {
   const kernel = window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel;
   return kernel?.connectionStatus === "connected" && kernel.status === "idle";
 }"""
-ALL_RAN = """() => {
+RAN = """() => {
   const { cells } = window.jupyterapp.shell.currentWidget.content.model.sharedModel;
   const code = cells.filter((cell) => cell.cell_type === "code" && cell.source.trim());
-  return code.length > 0 && code.every((cell) => cell.execution_count !== null && cell.executionState !== "running");
+  const failed = code.flatMap((cell) => cell.outputs).find((output) => output.output_type === "error");
+  if (failed) return [failed.evalue];
+  return code.every((cell) => cell.execution_count !== null && cell.executionState !== "running") && [];
 }"""
 
 
@@ -132,9 +134,10 @@ class Lab:
         self.page.evaluate("([name, args]) => void window.jupyterapp.commands.execute(name, args)", [name, arguments])
 
     def run_all(self) -> None:
-        """Run every cell and wait until all have run."""
+        """Run every cell and wait until all have run, or one has raised."""
+        self.command("notebook:clear-all-cell-outputs")
         self.command("notebook:run-all-cells")
-        self.page.wait_for_function(ALL_RAN, timeout=120_000)
+        assert self.page.wait_for_function(RAN, timeout=120_000).json_value() == []
 
     def find(self, selector: str, text: str | None = None) -> Locator:
         """Elements of the notebook in front, with a text in them if one is given."""
