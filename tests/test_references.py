@@ -74,9 +74,9 @@ def test_everything_that_belongs_to_a_session_means_it(db: Database) -> None:
 def test_nothing_means_the_newest_root_session_that_this_process_started(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "_started", [])
+    monkeypatch.setattr(sessions, "started", [])
     for session_id in (FIRST, SECOND, NESTED, "of another store"):
-        sessions.note_started(session_id)
+        sessions.started.append(session_id)
     assert resolve(None, db) == SECOND
 
 

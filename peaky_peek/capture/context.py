@@ -14,7 +14,7 @@ from typing import Any
 from peaky_peek import encoding, ids
 from peaky_peek.capture.recorder import active, recorder
 from peaky_peek.events import Event
-from peaky_peek.store import sessions as references
+from peaky_peek.store.started import note_started
 
 
 @dataclass(slots=True, eq=False)
@@ -101,7 +101,7 @@ def begin(name: str, *, session_id: str | None = None, parent: OpenSession | Non
     open_sessions[session_id] = session
     if sampled:
         if parent is None:
-            references.note_started(session_id)
+            note_started(session_id)
         values = {
             "name": name, "status": "running", "started_at": now_us(), "owner": recorder().owner,
             "root_session_id": root, "parent_session_id": parent.id if parent else None, "git_commit": git_commit(),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Sequence
-from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -103,7 +102,7 @@ def _async(original: Callable[..., Any], module: Any) -> Callable[..., Any]:
     return send
 
 
-class _Finder(MetaPathFinder):
+class _Finder:
     """Patches our modules right after they are imported."""
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:

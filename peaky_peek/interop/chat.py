@@ -15,8 +15,9 @@ from peaky_peek.events import Event
 from peaky_peek.interop import transcripts
 from peaky_peek.interop.conversation import events_of
 from peaky_peek.interop.transcripts import Run
-from peaky_peek.store import reader, records, sessions
+from peaky_peek.store import reader, records
 from peaky_peek.store.batch import Batch
+from peaky_peek.store.started import note_started
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,7 +73,7 @@ def load(
     with db.write() as connection:
         loading.write(connection)
     for session_id in loading.session_ids:
-        sessions.note_started(session_id)
+        note_started(session_id)
     if not is_path and transcripts.is_one_run(path_or_messages):
         return reader.read_session(db, loading.session_ids[0])
     return _frame(db, loading.session_ids)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from peaky_peek.errors import SessionNotFound
 from peaky_peek.store import query
+from peaky_peek.store.started import started
 
 if TYPE_CHECKING:
     from peaky_peek.store.database import Database
@@ -16,8 +17,6 @@ NOTHING_RECORDED = (
     "Nothing recorded yet: run an agent under `@pp.trace` or in a `%%peek` cell, or `pp.demo()` to look at some agents."
 )
 _SHORTEST_PART = 4
-
-_started: list[str] = []
 
 
 class _All:
@@ -28,11 +27,6 @@ class _All:
 
 
 ALL: Final = _All()
-
-
-def note_started(session_id: str) -> None:
-    """Remember that this process opened a session: no reference at all means the newest of these."""
-    _started.append(session_id)
 
 
 def resolve(ref: Any, db: Database) -> str:
@@ -106,7 +100,7 @@ def matching(text: str, db: Database) -> list[str]:
 
 def _newest(db: Database) -> str:
     is_root = "SELECT 1 FROM sessions WHERE session_id = ? AND parent_session_id IS NULL"
-    for session_id in reversed(_started):
+    for session_id in reversed(started):
         if db.connection().execute(is_root, (session_id,)).fetchone():
             return session_id
     newest = "SELECT session_id FROM sessions ORDER BY parent_session_id IS NOT NULL, position DESC, rowid DESC LIMIT 1"
