@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -236,6 +237,12 @@ def test_open_shows_the_tree_at_once_and_q_shows_nothing(nb: Notebook) -> None:
     assert names(nb) == ["wide", "quiet"]
 
 
+def test_a_cell_that_the_sample_leaves_out_shows_no_line(nb: Notebook, tmp_path: Path) -> None:
+    nb.run(f"pp.init(db={str(tmp_path / 'peek.db')!r}, sample=0)")
+    assert nb.run("%%peek left out\nadd(1, 1)").shown == ["2"]
+    assert nb.sessions() == []
+
+
 def test_an_option_that_does_not_exist_is_named_and_the_cell_runs(nb: Notebook) -> None:
     ran = nb.run("%%peek --wide\nadd(1, 1)")
     assert ran.shown[0] == "%%peek has no option --wide: it is written %%peek [name] [--open] [-q].\n"
@@ -257,21 +264,16 @@ def test_without_a_name_it_is_named_after_the_cell_and_variables_fill_in_names(n
 
 def test_a_terminal_shows_the_line_once_at_the_end(tmp_path: Path) -> None:
     code = (
+        "import sys\n"
         "from IPython.terminal.interactiveshell import TerminalInteractiveShell as Shell\n"
         "shell = Shell.instance(); shell.run_line_magic('load_ext', 'peaky_peek')\n"
+        "assert 'pandas' not in sys.modules, 'loading is slow'\n"
         "shell.run_cell('%%peek plain\\nprint(1)')"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=_environment(tmp_path)
-    )
+    environment = os.environ | {"PEAKY_PEEK_DB": str(tmp_path / "peek.db"), "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment)
     assert ran.stderr == ""
     assert ran.stdout.split("\n") == ["1", "DecisionTree(plain, 1 step, completed)", ""]
-
-
-def _environment(folder: Path) -> dict[str, str]:
-    import os
-
-    return os.environ | {"PEAKY_PEEK_DB": str(folder / "peek.db"), "PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
 
 
 # %peek

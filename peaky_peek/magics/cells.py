@@ -125,8 +125,9 @@ class _Cell:
             return
         self._span = self._make_span(wanted.name or self._name).__enter__()
         self._opens = wanted.opens
-        if not wanted.quiet and self._span.session_id is not None:
-            self._line = Line(self._shell, self._span.name, self._span.session_id)
+        scope = self._span._scope()
+        if scope is not None and scope.session.sampled and not wanted.quiet:
+            self._line = Line(self._shell, scope.session.name, scope.session.id)
 
     def end(self, result: ExecutionResult | None = None, error: BaseException | None = None) -> None:
         """End the session, if there is one."""
