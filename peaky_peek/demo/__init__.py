@@ -63,7 +63,7 @@ def _record(path: Path) -> None:
 
     from peaky_peek.demo.stories import STORIES
 
-    command = [sys.executable, "-m", "peaky_peek.demo.recording", str(path)]
+    command = [sys.executable, "-P", "-m", "peaky_peek.demo.recording", str(path)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     with (
         tempfile.TemporaryFile("w+") as errors,
