@@ -1,0 +1,52 @@
+"""What the documents say is true: their code runs, their commands exist, and every public name is explained."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+import peaky_peek as pp
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+AGENT = """\
+from peaky_peek.demo import model_server
+from peaky_peek.demo.stories.silent_tool import run
+
+server = model_server()
+my_agent = lambda question: run(server.client("silent-tool"))"""
+FINDING = """\
+assert tree.selected_events["name"].unique().tolist() == ["issue_refund"]
+assert "outcome" in pp.sessions("weather_agent").columns"""
+
+
+def test_the_code_of_the_readme_runs_in_a_notebook_as_it_stands(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert len(blocks) >= 5
+    cells = [nbformat.v4.new_code_cell(source) for source in (AGENT, *blocks, FINDING)]
+    notebook = nbformat.v4.new_notebook(cells=cells)
+    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": tmp_path}}).execute()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_make_command_in_the_pages_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = re.findall(r"(?:^|`)make ((?:[a-z]+ ?)+)", page.read_text(), re.MULTILINE)
+    assert {target for line in named for target in line.split()} <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_a_page_points_to_exists(page: Path) -> None:
+    links = re.findall(r"""\]\((?!https?:)([^)#]+)\)|(?:src|srcset)="([^"]+)\"""", page.read_text())
+    assert [path for path in map("".join, links) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("name", pp.__all__)
+def test_every_public_name_says_what_it_gives(name: str) -> None:
+    value = getattr(pp, name)
+    if callable(value):
+        assert (value.__doc__ or "").strip(), f"pp.{name} has no docstring"
