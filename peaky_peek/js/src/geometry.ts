@@ -40,7 +40,7 @@ export function measure(scene: Scene, width: number): Geometry {
   };
   const text = viewport.hasText;
   const digits = Math.max(0.85, scale) * 66;
-  const cost = text && scene.hasCost && width >= 440 ? take(digits) : 0;
+  const cost = text && scene.hasCost && width >= 440 ? take(1.25 * digits) : 0; // "$0.000047"
   const duration = text && scene.hasDuration && width >= 260 ? take(digits) : 0;
   const barWidth = text ? 64 : width * 0.3;
   const bar = scene.longest > 0 && width >= 560 ? { x: take(barWidth + 10) - barWidth, width: barWidth } : null;
