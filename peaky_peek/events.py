@@ -193,7 +193,8 @@ class LLMResponse(Event):
     def suspect(self) -> str | None:
         if self.finish_reason in ("length", "max_tokens"):
             return "cut off at the token limit"
-        if self.complete is not False and self.status != "error" and not self.content and not self.tool_calls:
+        said = self.content or self.tool_calls or self.data.get("refusal")
+        if not said and self.complete is not False and self.status != "error":
             return "empty answer"
         return None
 

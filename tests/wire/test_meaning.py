@@ -99,3 +99,5 @@ def test_a_refusal_of_the_provider_is_a_refusal(store: Database, server: Loopbac
         ("the provider's content filter stopped the answer", "content_filter"),
     ]
     assert [each.parent_id for each in refusals] == [each.id for each in events(store, "llm_request")]
+    declined, _ = events(store, "llm_response")
+    assert (declined.suspect, declined.data["refusal"]) == (None, "I can't help with that.")

@@ -142,7 +142,8 @@ def _answered(exchange: Exchange, past: Past, answer: Answer) -> list[Event]:
     said = LLMResponse(
         **place(model or prompt.provider), duration_ms=exchange.duration_ms, status=_status(answer), model=model,
         content=answer.content, thinking=answer.thinking, tool_calls=answer.tool_calls or None,
-        finish_reason=answer.finish_reason, usage=answer.usage, complete=answer.complete, data=answer.data,
+        finish_reason=answer.finish_reason, usage=answer.usage, complete=answer.complete,
+        data=answer.data | ({"refusal": answer.refusal} if answer.refusal else {}),
         time_to_first_token_ms=_first_token_ms(exchange, answer),
         cost_usd=_cost(prompt.provider, model, answer),
     )  # fmt: skip
