@@ -228,6 +228,21 @@ def test_a_record_that_cannot_be_read_is_kept_and_holds_nothing_up(store: Databa
     assert len(kept) == 2
 
 
+def test_a_session_ends_even_if_settling_what_it_left_open_fails(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from peaky_peek.store import batch
+
+    def broken(*_: Any) -> None:
+        raise ValueError("no such base")
+
+    monkeypatch.setattr(batch, "ENDINGS", [broken])
+    with pp.trace_session("ended"):
+        pass
+    assert pp.sessions().status.tolist() == ["completed"]
+    assert "no such base" in store.connection().execute("SELECT reason FROM unreadable").fetchone()[0]
+
+
 def test_an_id_that_a_caller_gives_twice_loses_no_event(store: Database) -> None:
     with pp.trace_session("twice") as ctx:
         ctx.record_decision("first", id="mine")

@@ -53,8 +53,11 @@ class Batch:
         except sqlite3.OperationalError:  # the store's trouble, not the record's
             raise
         except Exception as error:  # noqa: BLE001 - one bad record must not hold up all others
-            row = (self.segment, offset, repr(error), body)
-            self.connection.execute("INSERT OR REPLACE INTO unreadable VALUES (?, ?, ?, ?)", row)
+            self._keep_unread(offset, error, body)
+
+    def _keep_unread(self, offset: int, error: Exception, body: bytes) -> None:
+        row = (self.segment, offset, repr(error), body)
+        self.connection.execute("INSERT OR REPLACE INTO unreadable VALUES (?, ?, ?, ?)", row)
 
     def insert(self, event: Event) -> None:
         """Take in an event that was made from other records."""
@@ -124,7 +127,12 @@ class Batch:
     def end_session(self, session: str) -> None:
         """Let everyone in `ENDINGS` settle what was still open in a session that ends."""
         for settle in ENDINGS:
-            settle(self, session)
+            try:
+                settle(self, session)
+            except sqlite3.OperationalError:
+                raise
+            except Exception as error:  # noqa: BLE001 - the session has ended all the same
+                self._keep_unread(0, error, session.encode())
         self.flush()
 
     def stub(self, session: str, position: int) -> None:
