@@ -1,0 +1,1 @@
+"""Questions about runs, one a file: pure functions, frames and graphs in, frames out."""
