@@ -19,7 +19,7 @@ ROWS = (
     {"capture", "frames", "graphs", "steps"},
     {"analysis", "interop"},
     {"widgets", "charts"},
-    {"__init__", "__main__", "adapters", "auto_patch", "cli", "demo", "magics", "setup"},
+    {"__init__", "__main__", "adapters", "auto_patch", "cli", "demo", "magics"},
 )
 
 HEAVY = "asyncio anywidget ipywidgets IPython networkx numpy pandas plotly pydantic sqlite_utils".split()
