@@ -8,7 +8,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from peaky_peek.errors import StoreLocked, StoreReadOnly, StoreUnreadable
@@ -73,7 +73,11 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            if self.path.exists():  # not opened to find out: to close it would drop the locks of our other connections
+                self.read_only = not os.access(self.path, os.W_OK)
+            else:
+                with suppress(FileExistsError):  # somebody was faster
+                    os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except OSError as error:
             if not os.access(self.path, os.R_OK):
                 raise StoreReadOnly(f"{self.path} cannot be written ({error.strerror}): {_ELSEWHERE}") from None
@@ -213,9 +217,13 @@ class _Holder:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
+        self._process = os.getpid()
 
     def __del__(self) -> None:
-        self.connection.close()
+        if os.getpid() == self._process:
+            self.connection.close()
+        else:  # Python drops what the parent's other threads had before `after_fork` can keep it
+            _inherited.append(self.connection)
 
 
 def _begin(connection: sqlite3.Connection, path: Path, deadline: float) -> None:
