@@ -345,6 +345,14 @@ def test_reloading_doubles_nothing(nb: Notebook) -> None:
     assert nb.complete("%peek tree on") == ["once"]
 
 
+def test_the_cell_that_loads_the_extension_is_recorded_from_there_on(kernel: Notebook, tmp_path: Path) -> None:
+    kernel.run(f"pp.init(db={str(tmp_path / 'peek.db')!r})")
+    ran = kernel.run("%load_ext peaky_peek\nadd(1, 1)")
+    (session,) = kernel.sessions()
+    assert (session["name"], session["status"]) == (f"In [{ran.execution_count}]", "completed")
+    kernel.run("%unload_ext peaky_peek")
+
+
 def test_unloading_undoes_every_patch(kernel: Notebook) -> None:
     kernel.run("import httpx, threading\nfrom concurrent.futures import ThreadPoolExecutor")
     kernel.run("pp.uninstall()")

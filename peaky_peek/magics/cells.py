@@ -31,10 +31,8 @@ class Cells(ast.NodeTransformer):
 
     def __init__(self, shell: InteractiveShell) -> None:
         self._shell = shell
-        history = shell.history_manager
-        self._current = _Cell(
-            shell, history.input_hist_raw[-1] or "" if history else ""
-        )  # the one that loads the extension
+        typed = shell.history_manager.input_hist_raw if shell.history_manager else [""]
+        self._current = _Cell(shell, str(typed[-1]))  # the one that loads the extension
         self._running: list[_Cell] = []
 
     def install(self) -> None:
