@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from peaky_peek.capture.context import Scope
+from peaky_peek.capture.context import OpenCall, Scope
 from peaky_peek.events import Event, LLMRequest, ToolCall
 
-E = TypeVar("E", bound=Event)
+C = TypeVar("C", LLMRequest, ToolCall)
 _MOST = 100
 
 
-def opened(call: E, scope: Scope | None) -> E:
+def opened(call: C, scope: Scope | None) -> C:
     """Remember a request or tool call until something answers it, and return it."""
     if scope is not None:
-        scope.calls.append(call)
+        tool_name, call_id = (call.tool_name or "", call.call_id) if isinstance(call, ToolCall) else (None, None)
+        scope.calls.append(OpenCall(call.id, call.time_us, tool_name, call_id))
         del scope.calls[:-_MOST]
     return call
 
 
 def closed(
     scope: Scope | None, parent: Event | str | None, tool_name: str | None = None, call_id: str | None = None
-) -> Event | None:
+) -> OpenCall | None:
     """Return the open call that is answered now, which is then no longer open; None if there is none.
 
     Args:
@@ -30,18 +31,17 @@ def closed(
         tool_name: the tool that answers; None for a model.
         call_id: tells calls of the same tool apart; without one the latest is meant.
     """
-    if scope is None:
+    if scope is None or not scope.calls:
         return None
     for call in reversed(scope.calls):
         if call.id == str(parent) if parent is not None else _matches(call, tool_name, call_id):
-            scope.calls.remove(call)
+            try:
+                scope.calls.remove(call)
+            except ValueError:  # another thread's answer was faster
+                continue
             return call
     return None
 
 
-def _matches(call: Event, tool_name: str | None, call_id: str | None) -> bool:
-    if tool_name is None:
-        return isinstance(call, LLMRequest)
-    if not isinstance(call, ToolCall) or call.tool_name != tool_name:
-        return False
-    return call_id is None or call.call_id in (None, call_id)
+def _matches(call: OpenCall, tool_name: str | None, call_id: str | None) -> bool:
+    return call.tool_name == tool_name and (call_id is None or call.call_id in (None, call_id))

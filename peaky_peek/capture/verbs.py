@@ -8,7 +8,7 @@ from typing import Any, TypedDict, TypeVar, Unpack, cast
 
 from peaky_peek import ids
 from peaky_peek.capture import faults, pairing
-from peaky_peek.capture.context import Scope, now_us
+from peaky_peek.capture.context import OpenCall, Scope, now_us
 from peaky_peek.capture.recorder import recorder
 from peaky_peek.events import (
     AgentTurn,
@@ -55,7 +55,7 @@ def emit(cls: type[E], scope: Scope | None, common: Common, typed: dict[str, Any
 
     `typed` are fields of the class; `common` is what the caller gave, and is converted.
     """
-    position = ids.new_position()
+    position, event_id, now = ids.stamp()
     name = typed.get(_NAMED_AFTER[cls.event_type])
     if type(name) is not str or not name:
         name = cls.event_type.value
@@ -64,37 +64,45 @@ def emit(cls: type[E], scope: Scope | None, common: Common, typed: dict[str, Any
     else:
         session_id, parent_id, agent = scope.session.id, scope.parent_id, scope.agent
     event = cls(
-        id=ids.id_at(position), session_id=session_id, position=position, parent_id=parent_id, name=name, agent=agent,
-        time_us=now_us(), **typed,
+        id=event_id, session_id=session_id, position=position, parent_id=parent_id, name=name, agent=agent,
+        time_us=now, **typed,
     )  # fmt: skip
-    try:
-        if scope is not None and scope.inferred:
-            event.metadata = {"context": "inferred"}
-        for key, value in common.items():
-            _set(event, key, value)
-    except Exception as error:  # noqa: BLE001 - the agent never notices
-        faults.report(error)
+    if scope is not None and scope.inferred:
+        event.metadata = {"context": "inferred"}
+    for key, value in common.items():
+        if value is not None or key == "parent_id":
+            try:
+                _set(event, key, value)
+            except Exception as error:  # noqa: BLE001 - the agent never notices
+                faults.report(error)
     if scope is not None and scope.session.sampled:
         recorder().record(event)
     return event
 
 
 def _set(event: Event, key: str, value: Any) -> None:
-    if key == "upstream_event_ids":
-        event.upstream_event_ids = id_list(value)
-    elif key == "timestamp":
-        event.time_us = round(value.timestamp() * 1_000_000)
+    if key == "parent_id":
+        event.parent_id = None if value is None else str(value)
+    elif key in ("duration_ms", "importance"):
+        setattr(event, key, float(value))
+    elif key in ("id", "name", "agent", "status"):
+        setattr(event, key, str(value))
     elif key == "metadata":
         event.metadata = event.metadata | value
-    elif key in ("id", "parent_id"):
-        setattr(event, key, None if value is None else str(value))
-    elif value is not None:
+    elif key == "upstream_event_ids":
+        event.upstream_event_ids = id_list(value) or []
+    elif key == "timestamp":
+        event.time_us = round(value.timestamp() * 1_000_000)
+    else:
         setattr(event, key, value)
 
 
-def id_list(items: Ids | None) -> list[str]:
-    """Return the ids of events given as events or ids."""
-    return [str(item) for item in items or ()]
+@faults.guarded
+def id_list(items: Ids | Event | str | None) -> list[str] | None:
+    """Return the ids of events given as events or ids, several or just one."""
+    if items is None:
+        return None
+    return [str(item) for item in ((items,) if isinstance(items, (str, Event)) else items)]
 
 
 _NAMED_AFTER = dict.fromkeys(EventType, "name") | {
@@ -120,8 +128,7 @@ class Verbs:
         """Record what the agent chose, why, how sure it is, on what evidence, and what else it could have done."""
         typed = {
             "reasoning": reasoning, "confidence": confidence, "chosen_action": chosen_action, "evidence": evidence,
-            "evidence_event_ids": None if evidence_event_ids is None else id_list(evidence_event_ids),
-            "alternatives": alternatives,
+            "evidence_event_ids": id_list(evidence_event_ids), "alternatives": alternatives,
         }  # fmt: skip
         return emit(Decision, self._scope(), common, typed)
 
@@ -139,7 +146,7 @@ class Verbs:
         """Record what a tool returned, or its `error`."""
         typed = {"tool_name": tool_name, "result": result, "call_id": call_id, "status": "ok"}
         if error is not None:
-            typed |= {"error": str(error), "status": "error"}
+            typed |= {"error": faults.text(error), "status": "error"}
         scope = self._scope()
         answered = pairing.closed(scope, common.get("parent_id"), tool_name, call_id)
         return emit(ToolResult, scope, _answering(answered, common), typed)
@@ -242,8 +249,10 @@ class Verbs:
         related_event_ids: Ids | None = None, **common: Unpack[Common],
     ) -> BehaviorAlert:  # fmt: skip
         """Record that the run behaves oddly."""
-        related = None if related_event_ids is None else id_list(related_event_ids)
-        typed = {"alert_type": alert_type, "signal": signal, "severity": severity, "related_event_ids": related}
+        typed = {
+            "alert_type": alert_type, "signal": signal, "severity": severity,
+            "related_event_ids": id_list(related_event_ids),
+        }  # fmt: skip
         return emit(BehaviorAlert, self._scope(), common, typed)
 
     def record_repair_attempt(
@@ -277,7 +286,7 @@ class Verbs:
     create_checkpoint = checkpoint
 
 
-def _answering(call: Event | None, common: Common) -> Common:
+def _answering(call: OpenCall | None, common: Common) -> Common:
     """Return what an answer has in common with others: under its call, and lasting from it until now unless given."""
     if call is None:
         return common
@@ -301,6 +310,7 @@ def token_usage(usage: Any) -> Any:
     return {_USAGE_NAMES.get(name, name): count for name, count in usage.items()}
 
 
+@faults.guarded
 def _price(model: str | None, usage: Any) -> float | None:
     if model is None or not isinstance(usage, dict):
         return None
