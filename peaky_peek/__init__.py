@@ -13,9 +13,11 @@ import peaky_peek.capture.providers  # noqa: F401 - whoever ingests must know ho
 from peaky_peek.capture.control import init, pause, status, uninstall
 from peaky_peek.capture.decorators import llm, tool, trace
 from peaky_peek.capture.spans import TraceContext, start_session, trace_session
+from peaky_peek.errors import PeekError
 
 if TYPE_CHECKING:
     from peaky_peek.capture.labels import label
+    from peaky_peek.capture.pricing import set_price
     from peaky_peek.demo import demo
     from peaky_peek.frames import (
         ALL,
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "label": "peaky_peek.capture.labels", "demo": "peaky_peek.demo", "graph": "peaky_peek.graphs",
-    "load": "peaky_peek.interop", "tree": "peaky_peek.widgets.tree",
+    "load": "peaky_peek.interop", "tree": "peaky_peek.widgets.tree", "set_price": "peaky_peek.capture.pricing",
     "load_ipython_extension": "peaky_peek.magics", "unload_ipython_extension": "peaky_peek.magics",
     **dict.fromkeys(
         ("ALL", "SCHEMA", "decisions", "event", "events", "llm_calls", "messages", "session", "sessions", "tool_calls"),
@@ -44,9 +46,9 @@ _LAZY = {
 }  # fmt: skip
 __version__ = "0.1.0"
 __all__ = [
-    "ALL", "SCHEMA", "TraceContext", "decisions", "demo", "event", "events", "graph", "init", "label", "llm",
-    "llm_calls", "load", "messages", "pause", "session", "sessions", "start_session", "status", "tool", "tool_calls",
-    "trace", "trace_session", "tree", "uninstall",
+    "ALL", "SCHEMA", "PeekError", "TraceContext", "decisions", "demo", "event", "events", "graph", "init", "label",
+    "llm", "llm_calls", "load", "messages", "pause", "session", "sessions", "set_price", "start_session", "status",
+    "tool", "tool_calls", "trace", "trace_session", "tree", "uninstall",
 ]  # fmt: skip
 
 

@@ -147,3 +147,14 @@ def test_a_session_and_an_event_read_well_and_never_as_markup(empty: Database) -
         assert "<b>" not in html
         assert "<i>" not in html
     assert "&lt;script&gt;alert(1)" in error._repr_html_()
+
+
+def test_a_frame_of_one_session_means_it_and_a_longer_one_says_what_to_do(store: Database) -> None:
+    for name in ("a", "b"):
+        Run(name).save(store)
+    frame = pp.sessions()
+    assert sessions.resolve(frame[frame.name == "a"], store) == "a"
+    with pytest.raises(
+        SessionNotFound, match="A frame of 2 sessions does not name one: pick a row"
+    ):
+        sessions.resolve(frame, store)

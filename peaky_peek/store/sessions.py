@@ -33,9 +33,9 @@ def resolve(ref: Any, db: Database) -> str:
     """Return the id of the session that a reference means.
 
     Args:
-        ref: a session, context, event, widget or row of `pp.sessions()`; an integer position in `pp.sessions()` (oldest
-            first); an id, a name (the newest of it), or a unique beginning or end of an id; None for the newest root
-            session started by this process, else the newest in the store.
+        ref: a session, context, event, widget, row of `pp.sessions()` or frame of one; an integer position in
+            `pp.sessions()` (oldest first); an id, a name (the newest of it), or a unique beginning or end of an id;
+            None for the newest root session started by this process, else the newest in the store.
         db: the store to look in.
 
     Raises:
@@ -48,6 +48,11 @@ def resolve(ref: Any, db: Database) -> str:
     owner = getattr(ref, "session_id", None)
     if owner is None:
         owner = getattr(ref, "session", None)
+    if hasattr(owner, "to_list"):  # the column of a frame
+        listed = owner.to_list()
+        if len(listed) != 1:
+            raise SessionNotFound(f"A frame of {len(listed)} sessions does not name one: pick a row with `.iloc[0]`.")
+        (owner,) = listed
     if owner is not None:
         return resolve(owner, db)
     try:
