@@ -157,6 +157,7 @@ def test_context_managers_closed_out_of_order_do_not_lose_the_outer_one() -> Non
     second.end()
     assert pp.sessions().status.tolist() == ["completed", "completed"]
     assert parents() == {"in second": "second"}
+    assert pp.capture.context.current() is None
 
 
 @pytest.mark.parametrize("decorated", [leaf, aleaf])

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from peaky_peek import encoding, ids
 from peaky_peek.capture.recorder import active, recorder
-from peaky_peek.events import Event
 from peaky_peek.store.started import note_started
 
 
@@ -26,9 +25,22 @@ class OpenSession:
     root_id: str
     sampled: bool = True
     """Whether it is recorded at all."""
+    described: bytes = b""
+    """Its columns as it began, encoded."""
+    ended: bool = False
     first_event: str | None = None
     raised: BaseException | None = None
     """The exception on its way out, already recorded where it came from."""
+
+
+class OpenCall(NamedTuple):
+    """What tells which call an answer belongs to; not the call itself, which may hold much."""
+
+    id: str
+    time_us: int | None
+    tool_name: str | None
+    """None for a model."""
+    call_id: str | None
 
 
 @dataclass(slots=True, eq=False)
@@ -40,7 +52,7 @@ class Scope:
     agent: str | None
     inferred: bool = False
     """Whether the session is only guessed, because the code runs outside all of them."""
-    calls: list[Event] = field(default_factory=list)
+    calls: list[OpenCall] = field(default_factory=list)
     """Requests and tool calls recorded one by one that nothing has closed yet, oldest first."""
 
 
@@ -48,7 +60,8 @@ CURRENT: ContextVar[Scope | None] = ContextVar("peaky_peek_scope", default=None)
 """Set and set back by hand: a token reset fails in a generator that is closed somewhere else."""
 
 open_sessions: dict[str, OpenSession] = {}
-paused = False
+paused = 0
+"""How many want the recording off."""
 sample = 1.0
 origin: dict[str, Any] = {}
 """Session columns that are the same for every session begun now: the notebook and the cell."""
@@ -98,7 +111,6 @@ def begin(name: str, *, session_id: str | None = None, parent: OpenSession | Non
     root = parent.root_id if parent else session_id
     sampled = parent.sampled if parent else sample >= 1.0 or int.from_bytes(os.urandom(4), "big") < sample * 2**32
     session = OpenSession(session_id, name, root, sampled)
-    open_sessions[session_id] = session
     if sampled:
         if parent is None:
             note_started(session_id)
@@ -107,8 +119,18 @@ def begin(name: str, *, session_id: str | None = None, parent: OpenSession | Non
             "root_session_id": root, "parent_session_id": parent.id if parent else None, "git_commit": git_commit(),
             **origin, **fields,
         }  # fmt: skip
-        note(session_id, {key: value for key, value in values.items() if value is not None}, position)
+        session.described = encoding.encode({key: value for key, value in values.items() if value is not None})
+        recorder().record_raw("S", [session_id, position], session.described)
+    open_sessions[session_id] = session
     return session
+
+
+def move_open_sessions() -> None:
+    """Describe the sessions that are open to the store in use, which is another one now."""
+    for session in open_sessions.values():
+        if session.sampled:
+            recorder().record_raw("S", [session.id, ids.new_position()], session.described)
+            note(session.id, {"owner": recorder().owner})
 
 
 def end(session: OpenSession, status: str, **fields: Any) -> None:
@@ -118,16 +140,20 @@ def end(session: OpenSession, status: str, **fields: Any) -> None:
         return
     if session.id == _implicit_id:
         _implicit_id = None
-    session.raised = None
+    session.ended, session.raised = True, None
     if session.sampled:
         note(session.id, {"status": status, "ended_at": now_us(), **fields})
     recorder().forget(session.id)
 
 
-def note(session_id: str, fields: dict[str, Any], position: int | None = None) -> None:
+def note(session_id: str, fields: dict[str, Any]) -> None:
     """Record columns of a session."""
-    header = [session_id, ids.new_position() if position is None else position]
-    recorder().record_raw("S", header, encoding.encode(fields))
+    recorder().record_raw("S", [session_id, ids.new_position()], encoding.encode(fields))
+
+
+def tag_list(tags: Iterable[str] | None) -> list[str]:
+    """Return tags as a list, several or just one."""
+    return [tags] if isinstance(tags, str) else [str(tag) for tag in tags or ()]
 
 
 def end_all() -> None:
@@ -152,11 +178,14 @@ _commits: dict[str, str | None] = {}
 
 def git_commit() -> str | None:
     """Return the commit that the working folder is at, read from its `.git`; None outside a repository."""
-    folder = str(Path.cwd())
+    try:
+        folder = str(Path.cwd())
+    except OSError:  # it was deleted
+        return None
     if folder not in _commits:
         try:
             _commits[folder] = _read_commit(Path(folder))
-        except OSError:
+        except (OSError, ValueError):
             _commits[folder] = None
     return _commits[folder]
 

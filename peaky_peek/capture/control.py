@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -35,17 +36,27 @@ def init(
     if db is not None or "PEAKY_PEEK_DB" not in os.environ or store.chosen():
         store.use(db)
     recorder.configure(redact=redact, max_payload_kb=max_payload_kb)
+    active = recorder.active()
+    if active is not None and active.database is not store.current():
+        recorder.close()
+        context.move_open_sessions()
     context.sample = sample
     transport.install()
 
 
 @contextmanager
 def _paused() -> Iterator[None]:
-    before, context.paused = context.paused, True
+    """Count those who want it off: they may come and go in any order."""
+    with _pausing:
+        context.paused += 1
     try:
         yield
     finally:
-        context.paused = before
+        with _pausing:
+            context.paused = max(0, context.paused - 1)
+
+
+_pausing = threading.RLock()
 
 
 def pause() -> Any:

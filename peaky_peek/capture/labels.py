@@ -28,7 +28,8 @@ def label(
     Raises:
         SessionNotFound: if a reference does not resolve.
     """
-    fields = {"outcome": outcome, "score": score, "tags": None if tags is None else [*tags], "note": note}
+    labels = None if tags is None else context.tag_list(tags)
+    fields = {"outcome": outcome, "score": score, "tags": labels, "note": note}
     given = {key: value for key, value in fields.items() if value is not None}
     database = store.current()
     database.ingest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterable
 from contextlib import contextmanager
@@ -44,17 +45,17 @@ class TraceContext(Verbs):
     def __init__(
         self, agent_name: str = "agent", framework: str | None = None, session_id: str | None = None, *,
         resume: bool = False, new_session: bool = False, task: str | None = None, version: str | None = None,
-        tags: Iterable[str] = (), thread: str | None = None, input: Any = None, code: str | None = None,  # noqa: A002
+        tags: Iterable[str] | None = None, thread: str | None = None, input: Any = None, code: str | None = None,  # noqa: A002
     ) -> None:  # fmt: skip
         self.name = agent_name
         self.output: Any = None
         """What the agent returned; recorded when it ends."""
-        self._wanted_id = session_id
+        self._wanted_id = None if session_id is None else str(session_id)
         self._resume = resume
         self._new_session = new_session or session_id is not None
         self._input, self._code = input, code
         self._fields = {
-            "framework": framework, "task": task, "version": version, "tags": [str(tag) for tag in tags] or None,
+            "framework": framework, "task": task, "version": version, "tags": context.tag_list(tags) or None,
             "thread": thread,
         }  # fmt: skip
         self._session: OpenSession | None = None
@@ -81,6 +82,7 @@ class TraceContext(Verbs):
         if context.paused or self._start is not None:
             return
         outside = CURRENT.get()
+        self._owns_session = False
         self._started_at = time.perf_counter_ns()
         if outside is not None and not self._new_session:
             self._session, parent_id = outside.session, outside.parent_id
@@ -114,8 +116,9 @@ class TraceContext(Verbs):
         if session is None or start is None or inside is None:
             return
         self._start = None
+        outside = self._outside
         if CURRENT.get() is inside:
-            CURRENT.set(self._outside)
+            CURRENT.set(None if outside is not None and outside.session.ended else outside)
         status, session_status = _verdict(error)
         if status == "error" and error is not None and session.raised is not error:
             session.raised = error
@@ -205,11 +208,10 @@ def described_error(error: BaseException) -> dict[str, Any]:
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     try:
-        message = str(error)
+        trace = "".join(traceback.format_exception(error))
     except Exception:  # noqa: BLE001 - a hostile exception
-        message = ""
-    trace = "".join(traceback.format_exception(error))
-    return {"error_type": name, "error_message": message, "stack_trace": trace}
+        trace = None
+    return {"error_type": name, "error_message": faults.text(error), "stack_trace": trace}
 
 
 def _described(given: Any, code: str | None) -> dict[str, Any]:
@@ -233,7 +235,7 @@ def _free_id(wanted: str) -> str:
             "SELECT session_id FROM sessions WHERE session_id = ? OR session_id LIKE ? ESCAPE '\\'", (wanted, like)
         )
         taken = {row[0] for row in rows} | context.open_sessions.keys()
-    except PeekError:
+    except (PeekError, sqlite3.Error):
         taken = set(context.open_sessions)
     number, free = 1, wanted
     while free in taken:
