@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Self, TypeVar, overload
 
 from peaky_peek.capture import faults
-from peaky_peek.capture.context import CURRENT, Scope, scope_for_event
+from peaky_peek.capture.context import CURRENT, Scope, scope_for_event, tag_list
 from peaky_peek.capture.spans import TraceContext, described_error
 from peaky_peek.capture.verbs import Common, Verbs, emit
-from peaky_peek.capture.wrapping import Arguments, source_of, wrap
+from peaky_peek.capture.wrapping import Arguments, decorate, name_of, source_of, wrap
 from peaky_peek.events import Error, Event, LLMRequest, ToolCall, ToolResult
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,14 +25,15 @@ def trace(
     *, name: str | None = None, framework: str | None = None, task: str | None = None, version: str | None = None,
     tags: Iterable[str] = (), new_session: bool = False,
 ) -> Callable[[F], F]: ...  # fmt: skip
-def trace(function: Any = None, /, **options: Any) -> Any:
+def trace(function: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
     """Record every call of an agent: a session, or inside one, an agent span in it.
 
     Works on functions, coroutine functions, generators and async generators, bare or with options.
 
     Args:
         function: the agent.
-        **options: `name` (else the function's), and the options of `TraceContext`.
+        name: what to call it; else the function's name.
+        **options: the options of `TraceContext`.
 
     Example:
         >>> @trace(name="greeter", task="greeting")
@@ -40,18 +42,18 @@ def trace(function: Any = None, /, **options: Any) -> Any:
         >>> agent("you")
         'hello you'
     """
-    if function is None:
-        return lambda decorated: _trace(decorated, options)
-    return _trace(function, options)
+    options["tags"] = tag_list(options.get("tags"))
+    TraceContext("", input=None, code=None, **options)  # what is wrong with them is said here, not to the agent
+    make = functools.partial(_trace, name=name, options=options)
+    return decorate(function, make) if function is not None else lambda decorated: decorate(decorated, make)
 
 
-def _trace(function: Callable[..., Any], options: dict[str, Any]) -> Callable[..., Any]:
-    options = dict(options)
-    name = options.pop("name", None) or function.__name__
+def _trace(function: Callable[..., Any], name: str | None, options: dict[str, Any]) -> Callable[..., Any]:
     arguments, code = Arguments(function), _once(lambda: source_of(function))
+    agent_name = name or name_of(function)
 
     def make_span(args: tuple[Any, ...], kwargs: dict[str, Any]) -> TraceContext:
-        return TraceContext(name, input=arguments.named(args, kwargs), code=code(), **options)
+        return TraceContext(agent_name, input=arguments.named(args, kwargs), code=code(), **options)
 
     return wrap(function, make_span)
 
@@ -70,13 +72,12 @@ def tool(function: Any = None, /, *, name: str | None = None) -> Any:
         >>> add(1, b=2)
         3
     """
-    if function is None:
-        return lambda decorated: _tool(decorated, name)
-    return _tool(function, name)
+    make = functools.partial(_tool, name=name)
+    return decorate(function, make) if function is not None else lambda decorated: decorate(decorated, make)
 
 
 def _tool(function: Callable[..., Any], name: str | None) -> Callable[..., Any]:
-    arguments, tool_name = Arguments(function), name or function.__name__
+    arguments, tool_name = Arguments(function), name or name_of(function)
     return wrap(function, lambda args, kwargs: _ToolSpan(tool_name, arguments.named(args, kwargs)))
 
 
@@ -93,12 +94,11 @@ def llm(*, model: str | None = None, provider: str | None = None) -> Callable[[F
         '42'
     """
 
-    def decorate(function: F) -> F:
+    def make(function: Callable[..., Any]) -> Callable[..., Any]:
         arguments = Arguments(function)
-        wrapped: Any = wrap(function, lambda args, kwargs: _LLMSpan(model, provider, arguments.named(args, kwargs)))
-        return wrapped  # type: ignore[no-any-return]
+        return wrap(function, lambda args, kwargs: _LLMSpan(model, provider, arguments.named(args, kwargs)))
 
-    return decorate
+    return lambda decorated: decorate(decorated, make)
 
 
 class _CallSpan:
@@ -157,7 +157,7 @@ class _ToolSpan(_CallSpan):
         return emit(ToolCall, scope, {}, {"tool_name": self._name, "arguments": self._arguments})
 
     def _record_answer(self, inside: Scope, error: BaseException | None, common: Common) -> None:
-        said = None if error is None else f"{type(error).__name__}: {error}"
+        said = None if error is None else faults.said(error)
         emit(ToolResult, inside, common, {"tool_name": self._name, "result": self.output, "error": said})
 
 
@@ -197,18 +197,18 @@ class _Answers(Verbs):
 
 def answer_of(output: Any) -> dict[str, Any]:
     """Return the fields of an answer that is text, a list of pieces, or of the shape of OpenAI's chat completions."""
-    if hasattr(type(output), "model_dump"):
-        output = output.model_dump()
     if isinstance(output, list) and all(isinstance(piece, str) for piece in output):
         return {"content": "".join(output)}
-    if not isinstance(output, dict) or not isinstance(output.get("choices"), list) or not output["choices"]:
+    try:
+        whole = output.model_dump() if hasattr(type(output), "model_dump") else output
+        choice = whole["choices"][0]
+        message = choice["message"]
+        return {
+            "content": message.get("content"), "tool_calls": message.get("tool_calls"), "usage": whole.get("usage"),
+            "finish_reason": choice.get("finish_reason"),
+        }  # fmt: skip
+    except Exception:  # noqa: BLE001 - it is of another shape, and recorded as it is
         return {"content": output}
-    choice = output["choices"][0]
-    message = choice.get("message") or {}
-    return {
-        "content": message.get("content"), "tool_calls": message.get("tool_calls"), "usage": output.get("usage"),
-        "finish_reason": choice.get("finish_reason"),
-    }  # fmt: skip
 
 
 def _once(make: Callable[[], Any]) -> Callable[[], Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import inspect
+import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from peaky_peek.capture import faults
 
@@ -18,7 +19,7 @@ class Span(Protocol):
 
     output: Any
 
-    def open(self) -> Any:
+    def open(self) -> Self:
         """Begin."""
 
     def close(self, error: BaseException | None = None) -> None:
@@ -28,41 +29,39 @@ class Span(Protocol):
         """Make this the place where events go while the block runs."""
 
 
-def wrap(
-    function: Callable[..., Any], make_span: Callable[[tuple[Any, ...], dict[str, Any]], Span]
-) -> Callable[..., Any]:
-    """Return `function` so that each call of it runs in the span that `make_span(args, kwargs)` gives."""
+Make = Callable[[tuple[Any, ...], dict[str, Any]], Span]
+
+
+def decorate(function: Any, make: Callable[[Any], Callable[..., Any]]) -> Any:
+    """Return what `make` makes of a function, of the one inside a static or class method too.
+
+    Raises:
+        TypeError: if there is no function to decorate.
+    """
+    if isinstance(function, (staticmethod, classmethod)):
+        return type(function)(make(function.__func__))
+    if isinstance(function, type) or not callable(function):
+        raise TypeError(f"Only functions and methods can be decorated, not {function!r}.")
+    return make(function)
+
+
+def wrap(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
+    """Return `function` so that each call of it runs in the span that `make_span(args, kwargs)` gives.
+
+    It stays of its kind: a generator function is replaced by a generator function, and so on.
+    """
     if inspect.isasyncgenfunction(function):
+        wrapped = _async_generator(function, make_span)
+    elif inspect.isgeneratorfunction(function):
+        wrapped = _generator(function, make_span)
+    elif inspect.iscoroutinefunction(function):
+        wrapped = _coroutine(function, make_span)
+    else:
+        wrapped = _plain(function, make_span)
+    return functools.update_wrapper(wrapped, function)
 
-        @functools.wraps(function)
-        def call_async_generator(*args: Any, **kwargs: Any) -> Any:
-            return _drive_async(function(*args, **kwargs), make_span(args, kwargs))
 
-        return call_async_generator
-    if inspect.isgeneratorfunction(function):
-
-        @functools.wraps(function)
-        def call_generator(*args: Any, **kwargs: Any) -> Any:
-            return _drive(function(*args, **kwargs), make_span(args, kwargs))
-
-        return call_generator
-    if inspect.iscoroutinefunction(function):
-
-        @functools.wraps(function)
-        async def call_async(*args: Any, **kwargs: Any) -> Any:
-            span = make_span(args, kwargs).open()
-            try:
-                with span.active():
-                    span.output = await function(*args, **kwargs)
-            except BaseException as error:
-                span.close(error)
-                raise
-            span.close()
-            return span.output
-
-        return call_async
-
-    @functools.wraps(function)
+def _plain(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         span = make_span(args, kwargs).open()
         try:
@@ -77,63 +76,91 @@ def wrap(
     return call
 
 
-def _drive(generator: Generator[Any, Any, Any], span: Span) -> Generator[Any, Any, Any]:
-    """Run a generator so that its body, and nothing of its consumer, is inside the span."""
-    step: Callable[[Any], Any] = generator.send
-    argument: Any = None
-    yielded: list[Any] = []
-    span.open()
-    try:
-        while True:
+def _coroutine(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
+    async def call(*args: Any, **kwargs: Any) -> Any:
+        span = make_span(args, kwargs).open()
+        try:
             with span.active():
-                item = step(argument)
-            if len(yielded) < _MAX_YIELDED:
-                yielded.append(item)
-            try:
-                step, argument = generator.send, (yield item)
-            except GeneratorExit:
-                with span.active():
-                    generator.close()
-                raise
-            except BaseException as error:  # noqa: BLE001 - thrown in by the consumer: it goes on into the generator
-                step, argument = generator.throw, error
-    except StopIteration as stop:
-        span.output = yielded if stop.value is None else stop.value
+                span.output = await function(*args, **kwargs)
+        except BaseException as error:
+            span.close(error)
+            raise
         span.close()
-        return stop.value
-    except BaseException as error:
-        span.output = yielded
-        span.close(error)
-        raise
+        return span.output
+
+    return call
 
 
-async def _drive_async(generator: AsyncGenerator[Any, Any], span: Span) -> AsyncGenerator[Any, Any]:
-    """Do for an async generator what `_drive` does for a plain one."""
-    step: Callable[[Any], Any] = generator.asend
-    argument: Any = None
-    yielded: list[Any] = []
-    span.open()
-    try:
-        while True:
-            with span.active():
-                item = await step(argument)
-            if len(yielded) < _MAX_YIELDED:
-                yielded.append(item)
-            try:
-                step, argument = generator.asend, (yield item)
-            except GeneratorExit:
+def _generator(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
+    """Run the body, and nothing of its consumer, inside the span. What the consumer throws in goes on to the body."""
+
+    def call(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        generator = function(*args, **kwargs)
+        step: Callable[[Any], Any] = generator.send
+        argument: Any = None
+        yielded: list[Any] = []
+        span = make_span(args, kwargs).open()
+        try:
+            while True:
                 with span.active():
-                    await generator.aclose()
-                raise
-            except BaseException as error:  # noqa: BLE001 - thrown in by the consumer: it goes on into the generator
-                step, argument = generator.athrow, error
-    except StopAsyncIteration:
-        span.output = yielded
-        span.close()
-    except BaseException as error:
-        span.output = yielded
-        span.close(error)
-        raise
+                    item = step(argument)
+                if len(yielded) < _MAX_YIELDED:
+                    yielded.append(item)
+                try:
+                    step, argument = generator.send, (yield item)
+                except BaseException as error:  # noqa: BLE001 - the end of the generator too
+                    step, argument = generator.throw, error
+        except StopIteration as stop:
+            span.output = yielded if stop.value is None else stop.value
+            span.close()
+            return stop.value
+        except BaseException as error:
+            argument = None  # or the error and this frame would keep each other
+            span.output = yielded
+            span.close(error)
+            raise
+
+    return call
+
+
+def _async_generator(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
+    """Do for an async generator what `_generator` does for a plain one."""
+
+    async def call(*args: Any, **kwargs: Any) -> AsyncGenerator[Any, Any]:
+        generator = function(*args, **kwargs)
+        step = _begin_unseen(generator)
+        yielded: list[Any] = []
+        span = make_span(args, kwargs).open()
+        try:
+            while True:
+                with span.active():
+                    item = await step
+                if len(yielded) < _MAX_YIELDED:
+                    yielded.append(item)
+                try:
+                    step = generator.asend((yield item))
+                except BaseException as error:  # noqa: BLE001 - the end of the generator too
+                    step = generator.athrow(error)
+        except StopAsyncIteration:
+            span.output = yielded
+            span.close()
+        except BaseException as error:
+            del step  # or the error and this frame would keep each other
+            span.output = yielded
+            span.close(error)
+            raise
+
+    return call
+
+
+def _begin_unseen(generator: AsyncGenerator[Any, Any]) -> Any:
+    """Return the first step of a generator that the event loop is not to end: the one around it does."""
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return generator.asend(None)
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
 
 
 class Arguments:
@@ -142,7 +169,7 @@ class Arguments:
     def __init__(self, function: Callable[..., Any]) -> None:
         try:
             self._signature: inspect.Signature | None = inspect.signature(function)
-        except (TypeError, ValueError):
+        except Exception:  # noqa: BLE001 - there is none, or its annotations cannot be evaluated yet
             self._signature = None
 
     def named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -165,5 +192,10 @@ def source_of(function: Callable[..., Any]) -> str | None:
     """Return the source of a function, None where there is none to read."""
     try:
         return inspect.getsource(function)
-    except (OSError, TypeError):
+    except Exception:  # noqa: BLE001 - there is none, it cannot be parsed, the file has changed
         return None
+
+
+def name_of(function: Any) -> str:
+    """Return the name of a function, of what is made into a partial, or of the type of another callable."""
+    return str(getattr(getattr(function, "func", function), "__name__", type(function).__name__))
