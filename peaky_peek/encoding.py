@@ -59,10 +59,10 @@ def encode(value: Any) -> bytes:
     """
     try:
         encoded = orjson.dumps(value, default=_tag, option=_OPTIONS)
-    except (TypeError, ValueError, RecursionError, RuntimeError):
-        return orjson.dumps(_plain(value, ()), option=_OPTIONS)
-    # orjson writes NaN and infinities as null, and a dict of the user's may look like a tag: only then look closer.
-    if (b"null" in encoded or _TAG_BYTES in encoded) and _needs_care(value):
+        # orjson writes NaN and infinities as null, and a dict of the user's may look like a tag: only then look closer.
+        if (b"null" in encoded or _TAG_BYTES in encoded) and _needs_care(value):
+            return orjson.dumps(_plain(value, ()), option=_OPTIONS)
+    except Exception:  # noqa: BLE001 - what orjson cannot say, and what hostile objects do when they are looked at
         return orjson.dumps(_plain(value, ()), option=_OPTIONS)
     return encoded
 
@@ -142,18 +142,33 @@ def _fields(value: Any) -> Any:
         if hasattr(kind, "__dataclass_fields__"):
             return {name: getattr(value, name) for name in kind.__dataclass_fields__}
         if hasattr(kind, "__pydantic_fields__"):
-            return kind.model_dump(value)
+            return kind.model_dump(value, warnings=False)
         if kind.__module__ == "numpy" and not getattr(value, "shape", True):
             return value.item()
         text = repr(value)
         text.encode()
     except Exception as error:  # noqa: BLE001 - a hostile object must not stop the recording
-        text = f"<{kind.__qualname__}: {type(error).__name__} while it was recorded>"
+        return _resisting(value, error)
+    return {TAG: "repr", "value": text, "type": f"{kind.__module__}.{kind.__qualname__}"}
+
+
+def _resisting(value: Any, error: Exception) -> dict[str, str]:
+    kind = type(value)
+    text = f"<{kind.__qualname__}: {type(error).__name__} while it was recorded>"
     return {TAG: "repr", "value": text, "type": f"{kind.__module__}.{kind.__qualname__}"}
 
 
 def _plain(value: Any, parents: tuple[int, ...], nested: bool = False) -> Any:
     """Return `value` as what orjson writes exactly: the slow path for values that need tags orjson does not ask for."""
+    try:
+        return _exactly(value, parents, nested)
+    except RecursionError:
+        raise
+    except Exception as error:  # noqa: BLE001 - only this part of the whole is lost
+        return _resisting(value, error)
+
+
+def _exactly(value: Any, parents: tuple[int, ...], nested: bool) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):

@@ -9,6 +9,7 @@ import functools
 import os
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -27,12 +28,26 @@ def report(error: BaseException) -> None:
     """
     if strict:
         raise error
-    what = f"{type(error).__name__}: {error}"[:500]
+    what = said(error)[:500]
     counts[what] += 1
     if counts[what] == 1:
-        import logging
+        with suppress(Exception):  # handlers and filters are the application's, and there is no import at its end
+            import logging
 
-        logging.getLogger("peaky_peek").warning("could not record: %s (said once; pp.status() counts them)", what)
+            logging.getLogger("peaky_peek").warning("could not record: %s (said once; pp.status() counts them)", what)
+
+
+def text(value: object) -> str:
+    """Return `str(value)`, or the name of its type if it resists."""
+    try:
+        return str(value)
+    except Exception:  # noqa: BLE001 - a hostile object
+        return type(value).__name__
+
+
+def said(error: BaseException) -> str:
+    """Return an exception as one line: its type, and what it says."""
+    return f"{type(error).__name__}: {text(error)}"
 
 
 def guarded(function: Callable[P, R]) -> Callable[P, R | None]:

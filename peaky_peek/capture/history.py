@@ -16,21 +16,28 @@ class Histories:
     """Remembers the latest messages of each agent of each session, as far as comparing needs them."""
 
     def __init__(self) -> None:
-        self._latest: dict[tuple[str, str | None], _Sent] = {}
+        self._latest: dict[tuple[str, str | None], Sent] = {}
 
-    def compact(self, request: LLMRequest, segment: str | None) -> Any:
-        """Return the request's messages, or the history form if they begin like those of its agent's request before."""
+    def compact(self, request: LLMRequest, segment: str | None) -> tuple[Any, Sent | None]:
+        """Return the request's messages, or the history form if they begin like those of its agent's request before.
+
+        The other is for `remember`, once the request is journalled: none may refer to one that was lost.
+        """
         messages = request.messages
         if not isinstance(messages, list):
-            return messages
-        key = (request.session_id, request.agent)
-        former = self._latest.get(key)
+            return messages, None
+        former = self._latest.get((request.session_id, request.agent))
         keep = former.common(messages) if former is not None and former.segment == segment else 0
         if former is None or keep == 0:
-            self._latest[key] = _Sent(request.id, segment, messages)
-            return messages
-        self._latest[key] = _Sent(request.id, segment, messages, former, keep)
-        return records.history(former.event_id, keep, messages[keep:])
+            return messages, Sent(request.id, segment, messages)
+        return records.history(former.event_id, keep, messages[keep:]), Sent(
+            request.id, segment, messages, former, keep
+        )
+
+    def remember(self, request: LLMRequest, sent: Sent | None) -> None:
+        """Let later requests refer to this one."""
+        if sent is not None:
+            self._latest[request.session_id, request.agent] = sent
 
     def forget(self, session_id: str) -> None:
         """Drop what is remembered of a session."""
@@ -38,14 +45,14 @@ class Histories:
             self._latest.pop(key, None)
 
 
-class _Sent:
+class Sent:
     """What tells later whether messages changed: the text of plain ones, which cannot change, the encoding of others.
 
     Comparing runs over whole lists in C, where text that is the very same object is not looked at again.
     """
 
     def __init__(
-        self, event_id: str, segment: str | None, messages: list[Any], former: _Sent | None = None, keep: int = 0
+        self, event_id: str, segment: str | None, messages: list[Any], former: Sent | None = None, keep: int = 0
     ) -> None:
         self.event_id, self.segment = event_id, segment
         self.roles: list[Any] = [] if former is None else former.roles[:keep]

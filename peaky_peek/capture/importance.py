@@ -29,7 +29,7 @@ def importance(event: Event) -> float:
             score += 0.30 * min(1.0, 2 * abs(0.5 - confidence))
     elif kind is LLMResponse:
         cost = event.cost_usd  # type: ignore[attr-defined]
-        if cost is not None and cost > 0.01:
+        if isinstance(cost, (int, float)) and cost > 0.01:
             score += 0.15 * min(cost / 0.10, 1.0)
     elif kind is SafetyCheck and event.outcome != "pass":  # type: ignore[attr-defined]
         score += 0.10

@@ -5,7 +5,9 @@ from __future__ import annotations
 import atexit
 import os
 import sys
+import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -40,25 +42,29 @@ class Recorder:
         self.owner = f"{os.getpid()}-{os.urandom(6).hex()}"
         self.lost = 0
         """Events that could be written nowhere."""
-        self._max_payload = None if max_payload_kb is None else int(max_payload_kb * 1024)
-        self.redactor = Redactor(redact, key=lambda: load_key(_key_path(database)))
-        self._clean = self.redactor.clean
+        self.configure(redact, max_payload_kb)
         self._journal = JournalWriter(database.journal_folders, self.owner, self._announce)
         self._writer = Writer(database, self.owner)
         self._histories = Histories()
-        self._is_new = not database.path.exists()
+        self._is_new = not os.path.exists(database.path)  # noqa: PTH110 - a `Path` raises where it may not look
+
+    def configure(self, redact: Literal["secrets"] | None = "secrets", max_payload_kb: float | None = None) -> None:
+        """Record like this from now on."""
+        self._max_payload = None if max_payload_kb is None else int(max_payload_kb * 1024)
+        self.redactor = Redactor(redact, key=lambda: load_key(_key_path(self.database)))
+        self._clean = self.redactor.clean
 
     def record(self, event: E) -> E:
         """Record an event and return it; it outlives the process from here on. Never raises."""
         try:
             if event.importance is None:
                 event.importance = importance(event)
-            if isinstance(event, LLMRequest) and event.messages:
-                messages = self._histories.compact(event, self._journal.segment)
-                body = records.encode_event(event, self._max_payload, messages=messages)
-            else:
-                body = records.encode_event(event, self._max_payload)
-            self._journal.append(self._clean(body))
+            if isinstance(event, LLMRequest) and event.messages and self._max_payload is None:
+                messages, sent = self._histories.compact(event, self._journal.segment)
+                self._journal.append(self._clean(records.encode_event(event, messages=messages)))
+                self._histories.remember(event, sent)
+            else:  # what may be cut must not be referred to
+                self._journal.append(self._clean(records.encode_event(event, self._max_payload)))
             self._writer.notify()
         except Exception as error:  # noqa: BLE001 - the agent never notices
             self.lost += 1
@@ -82,7 +88,10 @@ class Recorder:
     @property
     def problem(self) -> str | None:
         """Why the store takes nothing in at the moment, as a sentence."""
-        return None if self._writer.problem is None else str(self._writer.problem)
+        problem = self._writer.problem
+        if problem is None:
+            return None
+        return str(problem) if isinstance(problem, PeekError) else faults.said(problem)
 
     def forget(self, session_id: str) -> None:
         """Drop what is kept in memory about a session that has ended."""
@@ -104,16 +113,19 @@ class Recorder:
 
     def _announce(self, folder: Path) -> None:
         """Say once where recordings go: at the very first, and when it is not where it should be."""
-        wanted = self.database.journal_folders[0]
-        if folder != wanted:
-            print(  # noqa: T201
-                f"Peaky Peek cannot write beside {self.database.path}; what is recorded waits in {folder}"
-                " and enters the store once its folder can be written.",
-                file=sys.stderr,
+        where = self.database.path
+        said = None
+        if folder != self.database.journal_folders[0]:
+            said = (
+                f"Peaky Peek cannot write beside {where}; what is recorded waits in {folder}"
+                " and enters the store once its folder can be written."
             )
         elif self._is_new and "PEAKY_PEEK_DB" not in os.environ and not store.chosen():
-            print(f"Peaky Peek records into {self.database.path}", file=sys.stderr)  # noqa: T201
+            said = f"Peaky Peek records into {where}"
         self._is_new = False
+        if said is not None:
+            with suppress(OSError, ValueError, RuntimeError):  # nobody listens, or another print is under way
+                print(said, file=sys.stderr)  # noqa: T201
 
 
 def _key_path(database: Database) -> Path:
@@ -122,27 +134,31 @@ def _key_path(database: Database) -> Path:
 
 _options: dict[str, Any] = {}
 _recorder: Recorder | None = None
+_making = threading.RLock()
 
 
 def recorder() -> Recorder:
     """Return the recorder of this process, made at the first use."""
     global _recorder
-    if _recorder is None or _recorder.database is not store.current():
-        former, _recorder = _recorder, Recorder(store.current(), **_options)
-        if former is not None:
-            former.close()
-    return _recorder
+    current = _recorder
+    if current is not None and current.database is store.current():
+        return current
+    with _making:  # or two threads that begin at once would each have one
+        former = current = _recorder
+        if current is None or current.database is not store.current():
+            current = _recorder = Recorder(store.current(), **_options)
+    if former is not None and former is not current:
+        former.close()
+    return current
 
 
 def configure(**options: Any) -> None:
-    """Set how the recorder is made (see `Recorder`); the last call wins."""
-    global _recorder
+    """Set how it is recorded (see `Recorder`); the last call wins."""
     if options != _options:
         _options.clear()
         _options.update(options)
-        former, _recorder = _recorder, None
-        if former is not None:
-            former.close()
+        if _recorder is not None:
+            _recorder.configure(**options)
 
 
 def close() -> None:
@@ -159,7 +175,8 @@ def active() -> Recorder | None:
 
 
 def _after_fork() -> None:
-    global _recorder
+    global _recorder, _making
+    _making = threading.RLock()
     if _recorder is not None:
         _recorder.abandon()
         _recorder = None

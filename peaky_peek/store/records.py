@@ -28,9 +28,13 @@ def encode_event(event: Event, max_payload: int | None = None, **instead: Any) -
         payload["metadata"] = event.metadata
     if event.upstream_event_ids:
         payload["upstream_event_ids"] = event.upstream_event_ids
+    try:
+        verdict = event.failed, event.suspect
+    except Exception:  # noqa: BLE001 - a value that cannot be looked at, like an array that is neither true nor false
+        verdict = False, None
     header = [
         "E", event.id, event.session_id, event.position, event.parent_id, event.event_type, event.name, event.agent,
-        event.time_us, event.duration_ms, event.status, event.importance, event.failed, event.suspect,
+        event.time_us, event.duration_ms, event.status, event.importance, *verdict,
         *_type_columns(event.event_type, payload),
     ]  # fmt: skip
     try:
@@ -50,9 +54,13 @@ def _type_columns(kind: EventType, payload: dict[str, Any]) -> tuple[Any, ...]:
         return None, payload.get("tool_name"), None, None, None, None
     if kind in _MODELS:
         usage = payload.get("usage")
-        tokens = (usage.get("input"), usage.get("output")) if isinstance(usage, dict) else (None, None)
-        return payload.get("model"), None, *tokens, payload.get("cost_usd"), None
+        counts = (usage.get("input"), usage.get("output")) if isinstance(usage, dict) else (None, None)
+        return payload.get("model"), None, *map(_number, (*counts, payload.get("cost_usd"))), None
     return None, None, None, None, None, payload.get("error_type")
+
+
+def _number(value: Any) -> int | float | None:
+    return value if isinstance(value, (int, float)) else None
 
 
 _TOOLS = frozenset((EventType.TOOL_CALL, EventType.TOOL_RESULT))
