@@ -109,3 +109,12 @@ def test_a_forked_child_records_on_its_own(store: Database) -> None:
     assert sorted(data["reasoning"] for data in frame.data) == ["after the fork", "before the fork", "in the child"]
     assert frame.event_id.is_unique
     assert pp.sessions().set_index("name").status.to_dict() == {"parent": "completed", "child": "completed"}
+
+
+def test_a_session_that_nobody_ended_is_found_the_next_time(store: Database) -> None:
+    run_and_kill(store, "paced", 64 << 20, 0.02)
+    store.ingest()
+    # two processes that each buried a segment of the dead one left the end to each other
+    store.connection().execute("UPDATE sessions SET status = 'running'")
+    run_and_kill(store, "paced", 64 << 20, 0.02)
+    assert pp.sessions().status.tolist() == ["interrupted", "interrupted"]

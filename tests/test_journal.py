@@ -138,3 +138,23 @@ def test_many_who_ingest_at_once_take_each_record_once(store: Database) -> None:
         thread.join()
     assert pp.sessions().events.tolist() == [502]
     assert pp.events("shared").event_id.is_unique
+
+
+def test_a_process_is_never_without_a_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "SEGMENT_BYTES", 100)
+    folder = tmp_path / "j"
+    writer = JournalWriter([folder], "1-test")
+    writer.append(b"x" * 100)
+    (first,) = segments(folder)
+    locked = []
+    real = Path.rename
+
+    def rename(draft: Path, path: Path) -> Path:
+        locked.append(journal.claim(first) is None)
+        return real(draft, path)
+
+    monkeypatch.setattr(Path, "rename", rename)
+    writer.append(b"second")
+    writer.close()
+    assert locked == [True]
+    assert [path.name for path in segments(folder)] == ["1-test.1.jnl", "1-test.2.jnl"]

@@ -250,3 +250,64 @@ def test_an_id_that_a_caller_gives_twice_loses_no_event(store: Database) -> None
     assert pp.events("twice").event_type.tolist().count("decision") == 2
     again = pp.events("twice", types="decision", data=True).iloc[1]
     assert again["data"]["reasoning"] == "second"
+
+
+def test_one_odd_value_does_not_hold_up_the_store(store: Database) -> None:
+    odd: Any = "12"
+    with pp.trace_session("odd") as ctx:
+        for count in (odd, 12, 2**62, 2**62, 30):
+            ctx.record_llm_response("m", "hi", usage={"input": count}, cost_usd=odd)
+        ctx.record_decision("x", agent=5)  # type: ignore[arg-type]
+    (session,) = pp.sessions().itertuples()
+    assert (session.events, session.input_tokens, session.status) == (8, 42, "completed")
+    assert list(session.agents) == ["5", "odd"]
+    assert pp.events("odd").cost_usd.isna().all()
+    assert pp.llm_calls("odd").status.tolist() == ["ok"] * 5
+
+
+def test_who_waits_a_moment_does_not_wait_for_who_waits_longer(store: Database) -> None:
+    with pp.trace_session("before"):
+        pass
+    store.ingest()
+    other = sqlite3.connect(store.path)
+    other.execute("BEGIN EXCLUSIVE")
+    with pp.trace_session("meanwhile"):
+        pass
+    patient = threading.Thread(target=store.ingest)
+    with store._ingesting:
+        patient.start()
+        with pytest.raises(errors.StoreLocked):
+            store.ingest(wait=0)
+    other.rollback()
+    other.close()
+    patient.join()
+
+
+def test_what_is_wrong_with_the_store_is_said_and_ingestion_goes_on_when_it_is_right(store: Database) -> None:
+    with pp.trace_session("one"):
+        pass
+    store.ingest()
+    store.connection().execute("ALTER TABLE journals RENAME TO hidden")
+    with pp.trace_session("two"):
+        while pp.status()["problem"] is None:
+            os.sched_yield()
+    assert pp.status()["problem"] == "OperationalError: no such table: journals"
+    store.connection().execute("ALTER TABLE hidden RENAME TO journals")
+    with pp.trace_session("three"):
+        while pp.status()["problem"] is not None:
+            os.sched_yield()
+    assert store.connection().execute("SELECT count(*) FROM sessions").fetchone() == (3,)
+
+
+def test_a_notice_that_nobody_can_read_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    blocked = tmp_path / "blocked"
+    blocked.write_text("a file where the folder should be")
+    closed = (tmp_path / "closed").open("w")
+    closed.close()
+    monkeypatch.setattr("sys.stderr", closed)
+    pp.init(db=blocked / "peek.db")
+    with pp.trace_session("kept"):
+        pass
+    blocked.unlink()
+    assert pp.sessions().events.tolist() == [2]

@@ -24,6 +24,10 @@ WHERE session_id = ?10
 """
 
 
+_MOST = 1 << 48
+"""No call has as many tokens; a sum of a transaction's worth of smaller counts still fits a column."""
+
+
 class Batch:
     """Takes records in and counts events into their sessions.
 
@@ -105,9 +109,9 @@ class Batch:
             if kind == "llm_response":
                 total[5] += row[17] is None and row[10] != "error"
                 for at, value in ((6, row[15]), (7, row[16]), (8, row[17])):
-                    if value is not None:
+                    if isinstance(value, (int, float)) and abs(value) < _MOST:
                         total[at] = value if total[at] is None else total[at] + value
-            if agent is not None:
+            if isinstance(agent, str):
                 agents.setdefault(session, set()).add(agent)
         for session, total in totals.items():
             if not self.connection.execute(_COUNT, (*total[:9], session)).rowcount:
@@ -154,13 +158,18 @@ def _session(batch: Batch, header: list[Any], payload: bytes) -> None:
     session_id, position = header
     batch.stub(session_id, position)
     fields = {name: value for name, value in orjson.loads(payload).items() if name in schema.SESSION_FIELDS}
-    if fields.get("status") not in (None, "running"):
+    if fields.get("status") == "running":
+        fields.setdefault("ended_at", None)  # a session that is resumed goes on from where it began
+    elif fields.get("status") is not None:
         batch.end_session(session_id)
     if fields:
         values = [_field(name, value) for name, value in fields.items()]
-        names = ", ".join(f"{name} = ?" for name in fields)
+        names = ", ".join(_FIRST_COUNTS if name == "started_at" else f"{name} = ?" for name in fields)
         update = f"UPDATE sessions SET {names} WHERE session_id = ?"  # noqa: S608 - names of our own columns
         batch.connection.execute(update, (*values, session_id))
+
+
+_FIRST_COUNTS = "started_at = coalesce(started_at, ?)"
 
 
 def _field(name: str, value: Any) -> Any:

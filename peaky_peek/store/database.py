@@ -131,9 +131,13 @@ class Database:
         if not pending:
             return 0
         deadline = time.monotonic() + wait
-        with self._ingesting:
+        if not self._ingesting.acquire(timeout=max(0.0, wait)):  # by a thread that waits longer for the same lock
+            raise StoreLocked(locked_message(self.path))
+        try:
             self.connection()
             return 0 if self.read_only else sum(self._ingest_segment(path, deadline) for path in pending)
+        finally:
+            self._ingesting.release()
 
     def _ingest_segment(self, path: Path, deadline: float) -> int:
         dead = journal.claim(path)
@@ -180,19 +184,16 @@ class Database:
 
     def _bury(self, path: Path, deadline: float) -> None:
         """Delete the segment of a process that is gone, once all of it is safe in the store; end what it left open."""
-        owner = journal.owner_of(path.name)
-        everywhere = [other for folder in self.journal_folders for other in journal.segments(folder)]
-        with self.write(deadline) as connection:
-            if not any(other != path and journal.owner_of(other.name) == owner for other in everywhere):
-                batch = Batch(connection, path.name)
-                left_open = "SELECT session_id FROM sessions WHERE status = 'running' AND owner = ?"
-                for (session,) in connection.execute(left_open, (owner,)).fetchall():
-                    batch.end_session(session)
-                    connection.execute("UPDATE sessions SET status = 'interrupted' WHERE session_id = ?", (session,))
-        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")  # on disk before the only other copy goes
-        path.unlink(missing_ok=True)
-        with self.write(deadline) as connection:
+        self.connection().execute("PRAGMA wal_checkpoint(PASSIVE)")  # on disk before the only other copy goes
+        with self.write(deadline) as connection:  # one at a time: the last one to bury a segment of a process sees it
+            path.unlink(missing_ok=True)
             connection.execute("DELETE FROM journals WHERE name = ?", (path.name,))
+            here = {journal.owner_of(name.name) for folder in self.journal_folders for name in journal.segments(folder)}
+            running = "SELECT session_id, owner FROM sessions WHERE status = 'running' AND owner IS NOT NULL"
+            for session, owner in connection.execute(running).fetchall():
+                if owner not in here:
+                    Batch(connection, path.name).end_session(session)
+                    connection.execute("UPDATE sessions SET status = 'interrupted' WHERE session_id = ?", (session,))
 
     @contextmanager
     def write(self, deadline: float | None = None) -> Iterator[sqlite3.Connection]:

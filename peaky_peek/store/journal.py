@@ -87,10 +87,9 @@ class JournalWriter:
         self._size += len(frame)
 
     def _open(self, folders: list[Path]) -> None:
-        self._close()
-        self._number += 1
+        number = self._number = self._number + 1
         for folder in folders:
-            path = folder / f"{self.owner}.{self._number}{SUFFIX}"
+            path = folder / f"{self.owner}.{number}{SUFFIX}"
             draft = path.with_suffix(".new")  # no segment before it is locked, or it would look like a dead one
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -107,6 +106,7 @@ class JournalWriter:
                 os.close(fd)
                 draft.unlink(missing_ok=True)
                 continue
+            self._close()  # only now: who has no segment looks dead
             self._fd, self._size, self.folder = fd, START, folder
             self._announce(folder)
             return
