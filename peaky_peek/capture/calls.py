@@ -46,7 +46,9 @@ class Call:
         self.exchange_id = ids.id_at(position)
         before = _last.get()
         former = before if before is not None and before.session_id == self.session_id else None
-        if former is not None and former.may_be_retried and former.body == body:
+        # An SDK that counts its retries says when the application asks the same again, after the SDK gave up.
+        is_first = request.headers.get("x-stainless-retry-count") == "0"
+        if former is not None and former.may_be_retried and former.body == body and not is_first:
             former.may_be_retried = False  # by nobody else who inherited the context
             self.event_id: str = former.event_id
             self.attempt: int = former.attempt + 1

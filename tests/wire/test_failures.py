@@ -59,6 +59,20 @@ def test_retries_that_run_out_are_one_error_at_the_place_of_the_last_attempt(
     assert failure.position < after.position
 
 
+def test_the_same_question_asked_again_after_the_sdk_gave_up_is_a_call_of_its_own(
+    store: Database, server: Loopback, client: OpenAI
+) -> None:
+    server.answer(error(500), error(500, text="still down"), error(429), message("at last"))
+    patient = client.with_options(max_retries=1)
+    with pp.trace_session("asks again"):
+        with pytest.raises(openai.InternalServerError):
+            ask(patient)
+        ask(patient)
+    assert kinds(store) == ["llm_request", "llm_response", "error", "llm_request", "llm_response"]
+    assert attempts(store) == [(1, 500, 0), (2, 500, 0), (1, 429, 0), (2, 200, 1)]
+    assert events(store, "error")[0].error_message == "still down"
+
+
 def test_a_failure_is_known_as_soon_as_the_same_context_asks_something_else(
     store: Database, server: Loopback, client: OpenAI
 ) -> None:
