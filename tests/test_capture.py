@@ -161,6 +161,21 @@ def test_an_exception_is_recorded_once_fails_the_session_and_reaches_the_caller(
     assert pp.events(types="agent_end").status.tolist() == ["error"] * (1 + nested)
 
 
+async def test_exceptions_that_are_raised_side_by_side_are_recorded_once_each() -> None:
+    @pp.trace
+    async def inner(number: int) -> None:
+        await asyncio.sleep(0)
+        raise ValueError(number)
+
+    @pp.trace
+    async def outer() -> None:
+        await asyncio.gather(inner(1), inner(2))
+
+    with pytest.raises(ValueError, match="1"):
+        await outer()
+    assert [data["error_message"] for data in pp.events(types="error", data=True).data] == ["1", "2"]
+
+
 def test_a_failing_tool_is_a_failed_result_and_a_handled_one_does_not_fail_the_session() -> None:
     @pp.tool
     def search(query: str) -> str:

@@ -111,6 +111,24 @@ def test_a_forked_child_records_on_its_own(store: Database) -> None:
     assert pp.sessions().set_index("name").status.to_dict() == {"parent": "completed", "child": "completed"}
 
 
+def test_a_forked_child_does_not_end_what_its_parent_began(store: Database) -> None:
+    child = -1
+    try:
+        with pp.trace_session("parent"), pp.trace_session("span"):
+            child = os.fork()
+            if child == 0:
+                with pp.trace_session("in the child"):
+                    pass
+    finally:
+        if child == 0:
+            pp.uninstall()
+            os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    frame = pp.events("parent")
+    ended = frame.name[frame.event_type == "agent_end"]
+    assert sorted(ended) == ["in the child", "parent", "span"]
+
+
 def test_a_session_that_nobody_ended_is_found_the_next_time(store: Database) -> None:
     run_and_kill(store, "paced", 64 << 20, 0.02)
     store.ingest()

@@ -29,8 +29,8 @@ class OpenSession:
     """Its columns as it began, encoded."""
     ended: bool = False
     first_event: str | None = None
-    raised: BaseException | None = None
-    """The exception on its way out, already recorded where it came from."""
+    raised: list[BaseException] = field(default_factory=list)
+    """Exceptions on their way out, already recorded where they came from."""
 
 
 class OpenCall(NamedTuple):
@@ -140,7 +140,8 @@ def end(session: OpenSession, status: str, **fields: Any) -> None:
         return
     if session.id == _implicit_id:
         _implicit_id = None
-    session.ended, session.raised = True, None
+    session.ended = True
+    session.raised.clear()
     if session.sampled:
         note(session.id, {"status": status, "ended_at": now_us(), **fields})
     recorder().forget(session.id)

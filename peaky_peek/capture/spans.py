@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterable
@@ -63,7 +64,7 @@ class TraceContext(Verbs):
         self._start: AgentStart | None = None
         self._inside: Scope | None = None
         self._outside: Scope | None = None
-        self._started_at = 0
+        self._started_at = self._opened_in = 0
 
     @property
     def session_id(self) -> str | None:
@@ -83,6 +84,7 @@ class TraceContext(Verbs):
             return
         outside = CURRENT.get()
         self._owns_session = False
+        self._opened_in = os.getpid()
         self._started_at = time.perf_counter_ns()
         if outside is not None and not self._new_session:
             self._session, parent_id = outside.session, outside.parent_id
@@ -95,7 +97,7 @@ class TraceContext(Verbs):
             described = {**self._fields, **_described(self._input, self._code)}
             self._session = context.begin(self.name, session_id=session_id, parent=parent, **described)
             self._owns_session = True
-        self._session.raised = None
+        self._session.raised.clear()
         scope = Scope(self._session, parent_id, self.name)
         self._start = emit(AgentStart, scope, {"name": self.name}, {"input": self._input, "code": self._code})
         if self._session.first_event is None:
@@ -120,9 +122,11 @@ class TraceContext(Verbs):
         if CURRENT.get() is inside:
             CURRENT.set(None if outside is not None and outside.session.ended else outside)
         status, session_status = _verdict(error)
-        if status == "error" and error is not None and session.raised is not error:
-            session.raised = error
+        if status == "error" and error is not None and not any(known is error for known in session.raised):
+            session.raised.append(error)
             emit(Error, inside, {"status": "error"}, described_error(error))
+        if os.getpid() != self._opened_in:  # a forked child leaves the end to its parent
+            return
         took = (time.perf_counter_ns() - self._started_at) / 1e6
         common: Common = {"name": self.name, "status": status, "duration_ms": took, "parent_id": start.id}
         emit(AgentEnd, inside, common, {"output": self.output})
