@@ -275,6 +275,16 @@ def test_the_inspector_stands_beside_a_wide_tree_and_below_a_narrow_one(show: Sh
     page.wait_for_function(below)
 
 
+@pytest.mark.parametrize("width", [1000, 700, 480, 320])
+def test_the_headline_stays_beside_the_button_that_folds_it(show: Show, width: int) -> None:
+    page = show(width=width, title={**TITLE, "name": "a name that is far too long for one line " * 3})
+    fold, badge = (page.locator(name).bounding_box() for name in (".pp-fold", ".pp-badge"))
+    assert fold
+    assert badge
+    assert fold["x"] + fold["width"] <= badge["x"]
+    assert fold["y"] <= badge["y"] + badge["height"] / 2 <= fold["y"] + fold["height"]
+
+
 def test_a_long_text_is_shown_whole_on_request(show: Show) -> None:
     long = {"title": "Result", "kind": "text", "text": "the beginning", "length": 9_000, "path": [1, "result"]}
     page = show(details=[{**DETAILS[0], "sections": [long]}])

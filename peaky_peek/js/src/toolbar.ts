@@ -81,7 +81,8 @@ export class Toolbar {
         tool("in", "Larger rows (+)", () => actions.zoom(1.25)),
       ),
     );
-    this.element.append(element("div", "pp-bar", this.fold, this.title, tools), this.note);
+    const headline = element("div", "pp-headline", this.fold, this.title);
+    this.element.append(element("div", "pp-bar", headline, tools), this.note);
   }
 
   setTitle({ name, status, facts = [] }: Title): void {
