@@ -285,6 +285,13 @@ def test_previews_are_short_for_the_largest_payload():
     assert len(_previews.preview(steps[4])) <= 120
 
 
+@pytest.mark.parametrize("result", [None, {}, [], ""])
+def test_the_preview_of_a_tool_that_returned_nothing_says_so(result):
+    call, answer = example_events()[4]
+    answer.result = result
+    assert _previews.preview([call, answer]).endswith(f" → {result!r}")
+
+
 def test_the_outline_has_at_most_40_lines_and_always_the_failed_ones():
     frame = large_frame(5_000).assign(failed=lambda f: f.index.isin([50, 2_000, 4_998]))
     rows = _outline.shown_rows(np.flatnonzero(frame["failed"]), [], len(frame))

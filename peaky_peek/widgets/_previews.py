@@ -85,7 +85,7 @@ def _closing(event: Event) -> str:
         case ToolResult(error=str() as error):
             return f"✕ {brief(error)}"
         case ToolResult():
-            return brief(parsed(event.result))
+            return brief(parsed(event.result)) or repr(event.result)  # an agent that was told nothing: show the nothing
     return _joined(" · ", event, map(brief, event.typed().values()))
 
 
