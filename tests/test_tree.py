@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 from comm.base_comm import BaseComm
 
+import peaky_peek as pp
 from peaky_peek import store
 from peaky_peek.errors import EventNotFound, PeekError, QueryError, SessionNotFound
 from peaky_peek.events import AgentStart, ToolCall, ToolResult
@@ -147,6 +148,17 @@ def test_what_is_clicked_is_selected_in_python(run):
     assert tree.selected == ["event-04"]
     assert isinstance(tree.event, ToolCall)
     assert tree.event.arguments == {"order": 7, "amount": 125}
+
+
+def test_a_frame_of_events_selects_their_steps(run):
+    tree = DecisionTree()
+    tree.selected = pp.events().query("failed")
+    assert tree._rows == [3, 7]
+
+
+def test_the_headline_says_how_good_the_run_was(run):
+    pp.label(DecisionTree().session, outcome="wrong refund")
+    assert DecisionTree()._title["facts"][0] == "outcome: wrong refund"
 
 
 def test_the_selected_events_are_a_frame_with_both_events_of_each_step_and_their_data(run):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 ROWS = 40
-_LABEL, _PREVIEW = 80, 60
+_LABEL, _PREVIEW, _OUTCOME = 80, 60, 20
 
 
 def shown_rows(failed: Iterable[int], suspect: Iterable[int], total: int) -> list[int]:
@@ -74,7 +74,9 @@ def _line(step: dict[str, Any], preview: str) -> dict[str, Any]:
     }
 
 
-def title(name: str, status: str, duration_ms: float | None, steps: pd.DataFrame) -> dict[str, Any]:
+def title(
+    name: str, status: str, duration_ms: float | None, steps: pd.DataFrame, outcome: str | None = None
+) -> dict[str, Any]:  # fmt: skip
     """Return the headline of a session as ready text: its name, its status, and the facts that are known."""
     kinds = steps["event_type"].astype(str).value_counts()
     llm = int(kinds.get("llm_request", 0))
@@ -82,6 +84,7 @@ def title(name: str, status: str, duration_ms: float | None, steps: pd.DataFrame
     failed, suspect = int(steps["failed"].sum()), int(steps["suspect"].notna().sum())
     tokens = int(steps["input_tokens"].sum() + steps["output_tokens"].sum())
     facts = [
+        f"outcome: {_text.one_line(outcome, _OUTCOME)}" if outcome else "",
         _text.count(len(steps), "step"),
         _text.count(llm, "LLM call") if llm else "",
         _text.count(tools, "tool call") if tools else "",

@@ -43,9 +43,9 @@ class Recording:
         """Return the headline; in an empty store, how to begin."""
         if self.session is None:
             return {"name": "", "status": "empty", "facts": [], "note": sessions.NOTHING_RECORDED}
-        duration = self.session.duration
+        session, duration = self.session, self.session.duration
         ms = None if duration is None else duration.total_seconds() * 1000
-        return _outline.title(self.session.name or self.session.session_id, self.session.status, ms, self.steps)
+        return _outline.title(session.name or session.session_id, session.status, ms, self.steps, session.outcome)
 
     def outline(self) -> list[dict[str, Any]]:
         """Return the 40 rows that are saved with a notebook."""

@@ -125,8 +125,9 @@ class DecisionTree(PeekWidget, bundle="tree"):
 
     @traitlets.validate("selected")
     def _known_events(self, proposal: dict[str, Any]) -> list[str]:
-        """Return the ids of what was given: events, ids, or one of them."""
+        """Return the ids of what was given: events, ids, or one of them, or a frame of events."""
         given = proposal["value"]
+        given = given["event_id"] if hasattr(given, "columns") else given
         ids = [str(one) for one in ([given] if isinstance(given, (str, Event)) else given)]
         strangers = [known for known in ids if not self._recording.rows_of([known])]
         if strangers:
