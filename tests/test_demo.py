@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import peaky_peek as pp
+from peaky_peek import cli
 from peaky_peek import store as stores
 from peaky_peek.demo import model_server
 from peaky_peek.demo.stories import STORIES
@@ -158,6 +160,17 @@ def test_the_demo_lives_in_the_data_folder_unless_told_otherwise() -> None:
     assert result.returncode == 0, result.stderr
     last = result.stdout.splitlines()[-1]
     assert last == f"22 {Path(os.environ['XDG_DATA_HOME'], 'peaky_peek', 'demo.db')}"
+
+
+def test_the_command_line_ends_with_a_command_that_shows_a_session(
+    recorded: tuple[Path, pd.DataFrame], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("peaky_peek.demo.record", lambda db: recorded)
+    assert cli.main(["demo"]) == 0
+    said = capsys.readouterr().out
+    assert text(recorded[1]) in said
+    assert cli.main(shlex.split(said.splitlines()[-1].partition("jupyter peek ")[2])) == 0
+    assert "issue_refund" in capsys.readouterr().out
 
 
 def test_without_the_sdk_one_sentence_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

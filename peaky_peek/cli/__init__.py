@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import peaky_peek
 from peaky_peek import store
@@ -64,9 +65,13 @@ def _reference(text: str) -> int | str:
     return int(text) if re.fullmatch(r"-?\d+", text) else text
 
 
-def _demo(arguments: argparse.Namespace) -> Iterable[str]:
-    peaky_peek.demo(arguments.db)
-    return ()
+def _demo(arguments: argparse.Namespace) -> Iterator[str]:
+    from peaky_peek.demo import record, table
+
+    path, rows = record(arguments.db)
+    yield table.text(rows)
+    yield ""
+    yield f'Look at one: jupyter peek show --db {shlex.quote(str(path))} "refund order A-1042"'
 
 
 def _list(arguments: argparse.Namespace) -> Iterator[str]:

@@ -37,27 +37,33 @@ def demo(db: str | os.PathLike[str] | None = None) -> pd.DataFrame:
         PeekError: the OpenAI SDK is missing, or the recording failed.
         StoreLocked: another process keeps the store locked.
     """
+    path, rows = record(db)
+    if not _shown_by_notebook():
+        from peaky_peek.demo import table
+
+        print(table.text(rows), end="\n\n")
+    print(f'In use now: {path}. Try pp.tree("refund order A-1042"); pp.init() goes back to your own recordings.')
+    return rows
+
+
+def record(db: str | os.PathLike[str] | None = None) -> tuple[Path, pd.DataFrame]:
+    """Do what `demo` does and return the store's path and the rows, without a word about them."""
     if importlib.util.find_spec("openai") is None:
         raise PeekError("The demo's agents use the OpenAI SDK: pip install 'peaky-peek-jupyter[demo]'")
     path = Path(db) if db is not None else store.default_path().with_name("demo.db")
     with tempfile.TemporaryDirectory() as folder:
         fresh = store.Database(Path(folder) / "demo.db")
-        _record(fresh.path)
+        _run_stories(fresh.path)
         fresh.ingest()
         _replace(fresh, store.Database(path))
         fresh.close()
 
     from peaky_peek.demo import table
-    from peaky_peek.demo.stories import STORIES
 
-    rows = table.frame(store.use(path))
-    if not _shown_by_notebook():
-        print(table.text(rows), end="\n\n")
-    print(f'In use now: {path}. Try pp.tree("{STORIES[1].session}"); pp.init() goes back to your own recordings.')
-    return rows
+    return path, table.frame(store.use(path))
 
 
-def _record(path: Path) -> None:
+def _run_stories(path: Path) -> None:
     """Let a process of its own record the stories, and show how far it is."""
     from tqdm.auto import tqdm
 
