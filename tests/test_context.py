@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 import peaky_peek as pp
+from peaky_peek.store import Database
 
 
 @pp.tool
@@ -69,6 +71,22 @@ def test_threads_and_pools_record_into_the_scope_they_were_started_from() -> Non
     assert parents() == {
         "one submitted": "one", "one mapped": "one", "one thread": "one", "two submitted": "two", "two timer": "two",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_process_pools_record_into_the_scope_that_work_was_submitted_from(
+    method: str, store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PEAKY_PEEK_DB", str(store.path))
+    with (
+        pp.trace_session("root"),
+        ProcessPoolExecutor(1, mp_context=multiprocessing.get_context(method)) as pool,
+        pp.trace_session("inside"),
+    ):
+        assert pool.submit(leaf, "submitted").result() == "submitted"
+        assert list(pool.map(leaf, ["mapped"])) == ["mapped"]
+    assert parents() == {"submitted": "inside", "mapped": "inside"}
+    assert pp.sessions().name.tolist() == ["root"]
 
 
 def test_a_thread_subclass_runs_as_it_is_written() -> None:
