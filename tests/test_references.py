@@ -154,7 +154,5 @@ def test_a_frame_of_one_session_means_it_and_a_longer_one_says_what_to_do(store:
         Run(name).save(store)
     frame = pp.sessions()
     assert sessions.resolve(frame[frame.name == "a"], store) == "a"
-    with pytest.raises(
-        SessionNotFound, match="A frame of 2 sessions does not name one: pick a row"
-    ):
+    with pytest.raises(SessionNotFound, match="A frame of 2 sessions does not name one: pick a row"):
         sessions.resolve(frame, store)

@@ -48,7 +48,7 @@ def resolve(ref: Any, db: Database) -> str:
     owner = getattr(ref, "session_id", None)
     if owner is None:
         owner = getattr(ref, "session", None)
-    if hasattr(owner, "to_list"):  # the column of a frame
+    if owner is not None and hasattr(owner, "to_list"):  # the column of a frame
         listed = owner.to_list()
         if len(listed) != 1:
             raise SessionNotFound(f"A frame of {len(listed)} sessions does not name one: pick a row with `.iloc[0]`.")
