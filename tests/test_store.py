@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
 import stat
 import threading
@@ -17,6 +18,7 @@ import peaky_peek as pp
 from peaky_peek import errors, ids
 from peaky_peek.events import BASE_FIELDS, EVENT_CLASSES, Event, EventType
 from peaky_peek.store import Database, records, schema
+from peaky_peek.store.journal import segments
 from peaky_peek.store.reader import read_event
 from tests.test_encoding import TEXT, VALUES, same
 
@@ -250,6 +252,21 @@ def test_an_id_that_a_caller_gives_twice_loses_no_event(store: Database) -> None
     assert pp.events("twice").event_type.tolist().count("decision") == 2
     again = pp.events("twice", types="decision", data=True).iloc[1]
     assert again["data"]["reasoning"] == "second"
+
+
+def test_a_store_that_is_deleted_begins_anew(store: Database) -> None:
+    with pp.trace_session("old"):
+        pass
+    assert pp.sessions().name.tolist() == ["old"]
+    for path in store.path.parent.glob("peek.db*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    assert pp.sessions().empty
+    with pp.trace_session("noticed"):
+        while not segments(store.journal_folders[0]):
+            pp.start_session("in between").end()
+    with pp.trace_session("new"):
+        pass
+    assert pp.sessions().name.tolist()[-1] == "new"
 
 
 def test_one_odd_value_does_not_hold_up_the_store(store: Database) -> None:

@@ -44,7 +44,7 @@ class Recorder:
         """Events that could be written nowhere."""
         self.configure(redact, max_payload_kb)
         self._journal = JournalWriter(database.journal_folders, self.owner, self._announce)
-        self._writer = Writer(database, self.owner)
+        self._writer = Writer(database, self._journal)
         self._histories = Histories()
         self._is_new = not os.path.exists(database.path)  # noqa: PTH110 - a `Path` raises where it may not look
 

@@ -32,7 +32,6 @@ class Database:
         self.path = Path(path).expanduser().absolute()
         self._local = threading.local()
         self._ingesting = threading.Lock()
-        self._migrated = False
         self.read_only = False
         """Whether the file can only be looked at; known after the first connection."""
 
@@ -55,8 +54,9 @@ class Database:
             StoreLocked: if another process keeps it locked while it is being set up.
         """
         holder: _Holder | None = getattr(self._local, "holder", None)
-        if holder is None:
-            holder = self._local.holder = _Holder(self._connect())
+        if holder is None or holder.file != _file(self.path):  # deleted, or another one in its place
+            connection = self._connect()
+            holder = self._local.holder = _Holder(connection, _file(self.path))
         return holder.connection
 
     def close(self) -> None:
@@ -102,14 +102,11 @@ class Database:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
+        schema.check(connection, self.path)  # before the first pragma that would change a foreign file
         if self.read_only:
-            schema.check(connection, self.path)
             return
-        if not self._migrated:
-            schema.check(connection, self.path)  # before the first pragma that would change a foreign file
-            connection.execute("PRAGMA journal_mode = WAL")
-            schema.migrate(connection, self.path)
-            self._migrated = True
+        connection.execute("PRAGMA journal_mode = WAL")
+        schema.migrate(connection, self.path)
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint = 16000")
 
@@ -216,8 +213,9 @@ class Database:
 class _Holder:
     """Closes a connection when the thread that used it ends."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, file: tuple[int, int] | None) -> None:
         self.connection = connection
+        self.file = file
         self._process = os.getpid()
 
     def __del__(self) -> None:
@@ -225,6 +223,15 @@ class _Holder:
             self.connection.close()
         else:  # Python drops what the parent's other threads had before `after_fork` can keep it
             _inherited.append(self.connection)
+
+
+def _file(path: Path) -> tuple[int, int] | None:
+    """Return what tells a file from another one of the same name."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _begin(connection: sqlite3.Connection, path: Path, deadline: float) -> None:

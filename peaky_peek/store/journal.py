@@ -71,6 +71,12 @@ class JournalWriter:
         """The name of the segment that the next record probably goes to; a reference never leaves its segment."""
         return None if self._fd < 0 or self._size > SEGMENT_BYTES else f"{self.owner}.{self._number}"
 
+    def renew(self) -> None:
+        """Let go of a segment that somebody deleted, with the whole store perhaps: nobody would read what it says."""
+        with self._lock:
+            if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:
+                self._close()
+
     def close(self) -> None:
         """Let go of the segment; whoever ingests it last deletes it."""
         with self._lock:

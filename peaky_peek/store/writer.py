@@ -8,6 +8,7 @@ import time
 
 from peaky_peek.errors import StoreLocked
 from peaky_peek.store.database import Database
+from peaky_peek.store.journal import JournalWriter
 
 _GATHER_SECONDS = 0.02
 
@@ -15,9 +16,9 @@ _GATHER_SECONDS = 0.02
 class Writer:
     """Ingests what one process journals, within about 50 ms, in a daemon thread that starts with the first record."""
 
-    def __init__(self, database: Database, owner: str) -> None:
+    def __init__(self, database: Database, journal: JournalWriter) -> None:
         self._database = database
-        self._owner = owner
+        self._journal = journal
         self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._called = False
         self._stopped = False
@@ -60,8 +61,9 @@ class Writer:
             self._called = False
             time.sleep(_GATHER_SECONDS)
             try:
+                self._journal.renew()
                 while not self._stopped and self._database.ingest(wait=1.0, owner=owner):
-                    owner = self._owner
+                    owner = self._journal.owner
                     time.sleep(_GATHER_SECONDS)
                 self.problem = None
             except Exception as problem:  # noqa: BLE001 - said where the user looks: by readers, and by status
