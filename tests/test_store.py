@@ -205,6 +205,17 @@ def test_a_folder_that_cannot_be_made_sends_recordings_to_a_temporary_journal(
     assert pp.sessions().name.tolist() == ["kept"]
 
 
+def test_a_temporary_journal_that_somebody_else_could_have_planted_is_not_read(
+    store: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    _, spare = store.journal_folders
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    spare.symlink_to(elsewhere)
+    assert store.journal_folders == [Path(f"{store.path}.journals")]
+
+
 def test_each_thread_has_a_connection_of_its_own_and_closes_it(store: Database) -> None:
     seen: list[sqlite3.Connection] = []
     thread = threading.Thread(target=lambda: seen.append(store.connection()))

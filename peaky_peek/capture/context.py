@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -58,6 +59,19 @@ class Scope:
 
 CURRENT: ContextVar[Scope | None] = ContextVar("peaky_peek_scope", default=None)
 """Set and set back by hand: a token reset fails in a generator that is closed somewhere else."""
+
+
+@contextmanager
+def inside(scope: Scope | None) -> Iterator[None]:
+    """Make `scope` the place where events go while the block runs; None leaves it as it is."""
+    before = CURRENT.get()
+    if scope is not None:
+        CURRENT.set(scope)
+    try:
+        yield
+    finally:
+        CURRENT.set(before)
+
 
 open_sessions: dict[str, OpenSession] = {}
 paused = 0

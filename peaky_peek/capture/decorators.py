@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any, Self, TypeVar, overload
 
 from peaky_peek.capture import faults
-from peaky_peek.capture.context import CURRENT, Scope, scope_for_event, tag_list
+from peaky_peek.capture.context import Scope, inside, scope_for_event, tag_list
 from peaky_peek.capture.spans import TraceContext, described_error
 from peaky_peek.capture.verbs import Common, Verbs, emit
 from peaky_peek.capture.wrapping import Arguments, decorate, name_of, source_of, wrap
@@ -131,15 +131,8 @@ class _CallSpan:
         except Exception as fault:  # noqa: BLE001 - the agent never notices
             faults.report(fault)
 
-    @contextmanager
-    def active(self) -> Iterator[None]:
-        before = CURRENT.get()
-        if self._inside is not None:
-            CURRENT.set(self._inside)
-        try:
-            yield
-        finally:
-            CURRENT.set(before)
+    def active(self) -> AbstractContextManager[None]:
+        return inside(self._inside)
 
     def _record_call(self, scope: Scope) -> Event:
         raise NotImplementedError

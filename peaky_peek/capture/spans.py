@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -154,16 +154,9 @@ class TraceContext(Verbs):
     ) -> None:
         self.close(error)
 
-    @contextmanager
-    def active(self) -> Any:
+    def active(self) -> AbstractContextManager[None]:
         """Make this the place where events go while the block runs: a generator does between two of its values."""
-        before = CURRENT.get()
-        if self._inside is not None:
-            CURRENT.set(self._inside)
-        try:
-            yield
-        finally:
-            CURRENT.set(before)
+        return context.inside(self._inside)
 
     def set_parent(self, event: Event | str) -> None:
         """Make `event` the parent of what this context records from now on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 import threading
 import time
 import zlib
@@ -42,8 +43,8 @@ class Database:
     def journal_folders(self) -> list[Path]:
         """Where processes journal: beside the store, or if that cannot be written, in a folder for temporary files."""
         name = f"peaky_peek-{os.getuid()}-{zlib.crc32(os.fsencode(self.path)):08x}.journals"
-        temporary = os.environ.get("TMPDIR", "/tmp")  # noqa: S108 - the folder made in it is the user's alone
-        return [Path(f"{self.path}.journals"), Path(temporary) / name]
+        spare = Path(os.environ.get("TMPDIR", "/tmp")) / name  # noqa: S108 - used only if it is the user's alone
+        return [Path(f"{self.path}.journals"), *([spare] if _is_ours(spare) else [])]
 
     def connection(self) -> sqlite3.Connection:
         """Return this thread's connection, in autocommit; it is closed when the thread ends.
@@ -232,6 +233,15 @@ def _file(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _is_ours(folder: Path) -> bool:
+    """Tell whether nobody else made the folder: names in a shared one can be guessed."""
+    try:
+        found = folder.lstat()
+    except OSError:
+        return True
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
 def _begin(connection: sqlite3.Connection, path: Path, deadline: float) -> None:

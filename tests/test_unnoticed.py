@@ -1,0 +1,238 @@
+"""The agent never notices: hostile values, odd arguments, faults of ours, signals, and what stays alive."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import gc
+import inspect
+import signal
+import time
+import weakref
+from typing import Any
+
+import pytest
+
+import peaky_peek as pp
+from peaky_peek.capture import faults
+
+
+def test_a_fault_of_ours_is_counted_logged_once_and_never_raised(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from peaky_peek.store import records
+
+    def broken(*_: Any, **__: Any) -> bytes:
+        raise RuntimeError("our own bug")
+
+    monkeypatch.setattr(faults, "strict", False)
+    monkeypatch.setattr(faults, "counts", type(faults.counts)())
+    monkeypatch.setattr(records, "encode_event", broken)
+
+    @pp.trace
+    def agent() -> str:
+        return "fine"
+
+    assert agent() == "fine"
+    assert agent() == "fine"
+    assert pp.status()["faults"] == {"RuntimeError: our own bug": 4}
+    assert pp.status()["lost"] == 4
+    assert [record.message for record in caplog.records].count(
+        "could not record: RuntimeError: our own bug (said once; pp.status() counts them)"
+    ) == 1
+    monkeypatch.setattr(faults, "strict", True)
+    with pytest.raises(RuntimeError, match="our own bug"):
+        agent()
+
+
+class Unspeakable(Exception):
+    """An exception that cannot be printed."""
+
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+class Shy:
+    """An object that lets nobody look at its class, like a proxy outside of its context."""
+
+    @property
+    def __class__(self) -> Any:
+        raise Unspeakable
+
+    @__class__.setter
+    def __class__(self, value: Any) -> None: ...
+
+
+class Locked(dict[str, Any]):
+    """A dict that cannot be read."""
+
+    def items(self) -> Any:
+        raise RuntimeError("not now")
+
+    values = items
+
+
+@pytest.mark.parametrize("kind", [Shy, Locked])
+def test_a_value_that_resists_costs_only_itself(kind: type) -> None:
+    with pp.trace_session("hostile") as ctx:
+        event = ctx.record_tool_result("t", {"fine": [1], 2: kind()})
+    back = pp.event(event).result
+    assert back["fine"] == [1]
+    assert "while it was recorded" in back[2]
+
+
+class Undecided:
+    """A value that is neither true nor false, like an array."""
+
+    def __bool__(self) -> bool:
+        raise ValueError("ambiguous")
+
+
+def test_values_of_the_wrong_kind_lose_no_event_and_reach_no_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "strict", False)
+    before = pp.status()["lost"]
+    odd: Any = 5
+    with pp.trace_session("odd") as ctx:
+        ctx.record_tool_result("t", {"error": Undecided()}, duration_ms=odd)
+        ctx.record_tool_result("t", error=Unspeakable())
+        ctx.record_tool_result("t", duration_ms="fast", agent="kept")
+        ctx.record_llm_response(odd, Undecided(), cost_usd="cheap", usage={"input": "12"})
+        ctx.record_decision("r", evidence_event_ids=odd, upstream_event_ids=odd, metadata=odd, agent="kept")
+        cause = ctx.record_decision("one is enough", evidence_event_ids="some-id", importance=1)
+        effect = ctx.record_decision("r", upstream_event_ids=cause, no_such_field=1)
+    frame = pp.events("odd")
+    assert (len(frame), pp.status()["lost"]) == (9, before)
+    assert frame.agent.tolist().count("kept") == 2
+    assert pp.event(cause).evidence_event_ids == ["some-id"]
+    assert pp.event(effect).upstream_event_ids == [cause.id]
+
+
+def test_an_exception_that_cannot_be_printed_is_recorded_and_raised() -> None:
+    @pp.tool
+    def fails() -> None:
+        raise Unspeakable
+
+    with pytest.raises(Unspeakable), pp.trace_session("unspeakable"):
+        fails()
+    assert pp.tool_calls("unspeakable").error.tolist() == ["Unspeakable: Unspeakable"]
+    assert pp.sessions().status.tolist() == ["failed"]
+
+
+def test_what_is_decorated_stays_of_its_kind() -> None:
+    @pp.trace
+    @pp.tool
+    def generator() -> Any:
+        yield 1
+        return 2
+
+    @pp.trace
+    @pp.tool
+    async def async_generator() -> Any:
+        yield 1
+
+    class Agent:
+        @pp.tool
+        @staticmethod
+        def plain(value: int) -> int:
+            return value
+
+        @pp.tool
+        @classmethod
+        def of_class(cls, value: int) -> Any:
+            return cls, value
+
+    assert inspect.isgeneratorfunction(generator)
+    assert inspect.isasyncgenfunction(async_generator)
+    assert list(generator()) == [1]
+    assert (Agent().plain(1), Agent.of_class(2)) == (1, (Agent, 2))
+    assert pp.tool(functools.partial(int, "3"))() == 3
+    assert pp.tool_calls(pp.ALL).arguments.tolist() == [{}, {"value": 1}, {"value": 2}, {}]
+    assert pp.tool_calls(pp.ALL).result.tolist()[0] == 2
+    assert pp.tool_calls(pp.ALL).tool_name.tolist()[-1] == "int"
+
+
+def test_what_cannot_be_decorated_is_said_at_once() -> None:
+    with pytest.raises(TypeError, match="Only functions and methods"):
+        pp.tool(dict)  # a class would be one no more
+    with pytest.raises(TypeError, match="not 'name'"):
+        pp.trace("name")  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="nmae"):
+        pp.trace(nmae="agent")  # type: ignore[call-overload]
+
+
+def test_the_event_loop_ends_what_was_left_half_consumed_without_a_word() -> None:
+    said: list[Any] = []
+    left: list[Any] = []
+
+    @pp.trace
+    async def stream() -> Any:
+        try:
+            yield 1
+        finally:
+            await asyncio.sleep(0)
+            left.append("cleaned up")
+
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context))
+        left.append(stream())
+        await anext(left[0])
+
+    asyncio.run(main())
+    assert left[1:] == ["cleaned up"]
+    assert said == []
+    assert pp.sessions().status.tolist() == ["completed"]
+
+
+def test_nothing_that_was_recorded_is_kept_alive() -> None:
+    class Value:
+        pass
+
+    @pp.trace
+    def generator() -> Any:
+        yield 1
+
+    def throw() -> weakref.ref[Any]:
+        running = generator()
+        next(running)
+        try:
+            running.throw(Unspeakable())
+        except Unspeakable as error:
+            return weakref.ref(error)
+        raise AssertionError
+
+    value = Value()
+    seen = [weakref.ref(value)]
+    gc.disable()
+    try:
+        with pp.trace_session("open") as ctx:
+            ctx.record_tool_call("t", {"value": value})
+            del value
+            assert seen[0]() is None
+        assert throw()() is None
+    finally:
+        gc.enable()
+
+
+def test_a_signal_handler_may_record_whatever_it_interrupts(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = time.time_ns
+
+    def interrupted() -> int:
+        monkeypatch.setattr("peaky_peek.ids.time.time_ns", real)
+        signal.raise_signal(signal.SIGUSR1)
+        return real()
+
+    def give_up(*_: Any) -> None:
+        raise TimeoutError
+
+    with pp.trace_session("signals") as ctx:
+        former = signal.signal(signal.SIGUSR1, lambda *_: ctx.record_decision("in the handler") and None)
+        alarm = signal.signal(signal.SIGALRM, give_up)
+        signal.alarm(20)
+        try:
+            monkeypatch.setattr("peaky_peek.ids.time.time_ns", interrupted)
+            ctx.record_decision("interrupted")
+        finally:
+            signal.alarm(0)
+            signal.signal(signal.SIGALRM, alarm)
+            signal.signal(signal.SIGUSR1, former)
+    assert sorted(pp.decisions("signals").reasoning) == ["in the handler", "interrupted"]
