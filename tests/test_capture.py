@@ -363,6 +363,8 @@ def test_sampling_keeps_whole_sessions_or_none(store: Database) -> None:
     assert (kept.events == 3).all()
     with pytest.raises(ValueError, match="from 0 to 1"):
         pp.init(sample=2)
+    with pytest.raises(ValueError, match='"secrets" or None'):
+        pp.init(redact="secret")  # type: ignore[arg-type]
 
 
 def test_a_payload_limit_cuts_and_marks(store: Database) -> None:

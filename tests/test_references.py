@@ -156,3 +156,5 @@ def test_a_frame_of_one_session_means_it_and_a_longer_one_says_what_to_do(store:
     assert sessions.resolve(frame[frame.name == "a"], store) == "a"
     with pytest.raises(SessionNotFound, match="A frame of 2 sessions does not name one: pick a row"):
         sessions.resolve(frame, store)
+    with pytest.raises(SessionNotFound, match="means every session"):
+        sessions.resolve(pp.ALL, store)

@@ -216,6 +216,29 @@ def test_a_temporary_journal_that_somebody_else_could_have_planted_is_not_read(
     assert store.journal_folders == [Path(f"{store.path}.journals")]
 
 
+def test_a_folder_and_a_damaged_file_are_no_stores_and_say_so(tmp_path: Path) -> None:
+    with pytest.raises(errors.StoreReadOnly, match="unable to open database file"):
+        Database(tmp_path).connection()
+    with pp.trace_session("before"):
+        pass
+    pp.sessions()
+    pp.uninstall()
+    database = pp.store.current()
+    database.connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    data = bytearray(database.path.read_bytes())
+    data[4096:] = b"\xff" * (len(data) - 4096)
+    database.path.write_bytes(data)
+    with pp.trace_session("after"), pytest.raises(errors.StoreUnreadable, match=r"damaged|not a Peaky Peek store"):
+        pp.sessions()
+
+
+def test_text_that_is_no_text_names_a_session_as_well_as_it_can(store: Database) -> None:
+    with pp.trace_session("broken \ud800 name"):
+        pass
+    assert pp.sessions().name.tolist() == ["broken \\ud800 name"]
+
+
 def test_each_thread_has_a_connection_of_its_own_and_closes_it(store: Database) -> None:
     seen: list[sqlite3.Connection] = []
     thread = threading.Thread(target=lambda: seen.append(store.connection()))

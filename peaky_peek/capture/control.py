@@ -31,6 +31,8 @@ def init(
         >>> import os, tempfile
         >>> init(db=os.path.join(tempfile.mkdtemp(), "runs.db"))
     """
+    if redact not in ("secrets", None):
+        raise ValueError(f'redact is "secrets" or None, not {redact!r}.')
     if not 0 <= sample <= 1:
         raise ValueError(f"sample is a share of sessions, from 0 to 1, not {sample}.")
     if db is not None or "PEAKY_PEEK_DB" not in os.environ or store.chosen():

@@ -85,7 +85,6 @@ class TraceContext(Verbs):
         outside = CURRENT.get()
         self._owns_session = False
         self._opened_in = os.getpid()
-        self._started_at = time.perf_counter_ns()
         if outside is not None and not self._new_session:
             self._session, parent_id = outside.session, outside.parent_id
         else:
@@ -103,6 +102,7 @@ class TraceContext(Verbs):
         if self._session.first_event is None:
             self._session.first_event = self._start.id
         self._inside = Scope(self._session, self._start.id, self.name)
+        self._started_at = time.perf_counter_ns()  # what beginning took is ours, not the agent's
 
     def close(self, error: BaseException | None = None) -> None:
         """End it: completed, or failed with `error`."""
@@ -117,6 +117,7 @@ class TraceContext(Verbs):
         session, start, inside = self._session, self._start, self._inside
         if session is None or start is None or inside is None:
             return
+        took = (time.perf_counter_ns() - self._started_at) / 1e6
         self._start = None
         outside = self._outside
         if CURRENT.get() is inside:
@@ -127,7 +128,6 @@ class TraceContext(Verbs):
             emit(Error, inside, {"status": "error"}, described_error(error))
         if os.getpid() != self._opened_in:  # a forked child leaves the end to its parent
             return
-        took = (time.perf_counter_ns() - self._started_at) / 1e6
         common: Common = {"name": self.name, "status": status, "duration_ms": took, "parent_id": start.id}
         emit(AgentEnd, inside, common, {"output": self.output})
         if self._owns_session:

@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import shlex
+import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
 
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         for line in arguments.run(arguments):
             print(line)  # noqa: T201
         sys.stdout.flush()
-    except PeekError as error:
+    except (PeekError, sqlite3.DatabaseError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
     except BrokenPipeError:  # `| head` has seen enough; Python would complain once more when it flushes at exit

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from peaky_peek import ids
+from peaky_peek import encoding, ids
 from peaky_peek.events import Event
 from peaky_peek.store import journal, records, schema
 
@@ -175,6 +175,8 @@ _FIRST_COUNTS = "started_at = coalesce(started_at, ?)"
 def _field(name: str, value: Any) -> Any:
     if name in ("input", "output", "tags") and value is not None:
         return orjson.dumps(value).decode()
+    if isinstance(value, dict):  # text that is no text
+        return str(encoding.decode(orjson.dumps(value))).encode("utf-8", "backslashreplace").decode()
     return _scalar(value)
 
 

@@ -85,11 +85,15 @@ class Database:
             self.read_only = True
         mode = "ro&immutable=1" if self.read_only else "rw"
         uri = f"{self.path.as_uri()}?mode={mode}"
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5)
+        connection = None
         try:
+            connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5)
             self._prepare(connection)
-        except sqlite3.DatabaseError as error:
-            connection.close()
+        except (sqlite3.DatabaseError, StoreUnreadable) as error:
+            if connection is not None:
+                connection.close()
+            if isinstance(error, StoreUnreadable):
+                raise
             if is_locked(error):
                 raise StoreLocked(locked_message(self.path)) from None
             if isinstance(error, sqlite3.OperationalError):
@@ -97,9 +101,6 @@ class Database:
             raise StoreUnreadable(
                 f"{self.path} is not a Peaky Peek store ({error}): move it away, or {_ELSEWHERE}"
             ) from None
-        except StoreUnreadable:
-            connection.close()
-            raise
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
@@ -122,6 +123,7 @@ class Database:
 
         Raises:
             StoreLocked: if the lock does not come free; what is pending stays in the journal.
+            StoreUnreadable: if the file is no store, or damaged.
         """
         pending = [path for folder in self.journal_folders for path in journal.segments(folder)]
         if owner is not None:
@@ -134,6 +136,12 @@ class Database:
         try:
             self.connection()
             return 0 if self.read_only else sum(self._ingest_segment(path, deadline) for path in pending)
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            raise StoreUnreadable(
+                f"{self.path} is damaged ({error}): move it away, or {_ELSEWHERE} What is new is safe in the journal."
+            ) from None
         finally:
             self._ingesting.release()
 

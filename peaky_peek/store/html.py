@@ -58,7 +58,12 @@ def _table(title: str, facts: dict[str, Any]) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, dt.datetime):
         return _text(f"{value:%Y-%m-%d %H:%M:%S.%f} UTC")
-    if isinstance(value, (str, int, float, dt.timedelta)):
+    if isinstance(value, dt.timedelta):
+        seconds = value.total_seconds()
+        return _text(f"{seconds * 1000:.4g} ms" if seconds < 1 else f"{seconds:,.1f} s")
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return _text(", ".join(value))
+    if isinstance(value, (str, int, float)):
         return _text(str(value))
     return _text(orjson.dumps(orjson.loads(encode(value)), option=orjson.OPT_INDENT_2).decode())
 

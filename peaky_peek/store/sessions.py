@@ -43,6 +43,8 @@ def resolve(ref: Any, db: Database) -> str:
     """
     if ref is None:
         return _newest(db)
+    if ref is ALL:
+        raise SessionNotFound("`pp.ALL` means every session, and this shows one: give an id, a name or a position.")
     if isinstance(ref, str):
         return _by_text(ref, db)
     owner = getattr(ref, "session_id", None)

@@ -17,15 +17,16 @@ import peaky_peek as pp
 from peaky_peek import store
 from peaky_peek.interop.conversation import message_of
 from peaky_peek.store import reader
+from tests.bench.table import Row
 
 SETS = ("tau_airline", "tau_retail_configs", "agentdojo", "swebench_mini_gemini3")
 
 
-def rows() -> list[tuple[str, str, str, bool]]:
+def rows() -> list[Row]:
     """What was measured, the result, the limit, and whether it holds."""
     folder = os.environ.get("PEAKY_PEEK_BENCH_DATA")
     if not folder:
-        return [("load", "data folder not given (PEAKY_PEEK_BENCH_DATA)", "-", True)]
+        return [Row("load public collections", "PEAKY_PEEK_BENCH_DATA not set", "-", None)]
     found = []
     with tempfile.TemporaryDirectory() as scratch:
         before = store.current().path
@@ -37,7 +38,7 @@ def rows() -> list[tuple[str, str, str, bool]]:
     return found
 
 
-def _measure(name: str, path: Path) -> list[tuple[str, str, str, bool]]:
+def _measure(name: str, path: Path) -> list[Row]:
     start = time.perf_counter()
     frame = pp.load(path)
     seconds = time.perf_counter() - start
@@ -46,10 +47,12 @@ def _measure(name: str, path: Path) -> list[tuple[str, str, str, bool]]:
     loaded = sum(message_of(event) is not None for one in events for event in one)
     same = (loaded, int(frame["tool_calls"].sum())) == (messages, calls)
     rows = [
-        (f"load {name}: messages, tool calls", f"{loaded}, {frame['tool_calls'].sum()}", f"{messages}, {calls}", same)
+        Row(
+            f"load {name}: messages, tool calls", f"{loaded}, {frame['tool_calls'].sum()}", f"{messages}, {calls}", same
+        )
     ]
     if name == "agentdojo":
-        rows.append((f"load {name}: {len(frame)} runs", f"{seconds:.1f} s", "20 s", seconds <= 20))
+        rows.append(Row(f"load {name}: {len(frame)} runs", f"{seconds:.1f} s", "20 s", seconds <= 20))
     return rows
 
 
