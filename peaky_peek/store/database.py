@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import threading
 import time
+import weakref
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -225,13 +226,15 @@ class _Holder:
     def __init__(self, connection: sqlite3.Connection, file: tuple[int, int] | None) -> None:
         self.connection = connection
         self.file = file
-        self._process = os.getpid()
+        # No `__del__`: the garbage collector might finalise the connection first, which then complains that it is open.
+        weakref.finalize(self, _close, connection, os.getpid())
 
-    def __del__(self) -> None:
-        if os.getpid() == self._process:
-            self.connection.close()
-        else:  # Python drops what the parent's other threads had before `after_fork` can keep it
-            _inherited.append(self.connection)
+
+def _close(connection: sqlite3.Connection, process: int) -> None:
+    if os.getpid() == process:
+        connection.close()
+    else:  # Python drops what the parent's other threads had before `after_fork` can keep it
+        _inherited.append(connection)
 
 
 def _file(path: Path) -> tuple[int, int] | None:
