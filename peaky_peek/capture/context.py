@@ -128,6 +128,7 @@ def begin(name: str, *, session_id: str | None = None, parent: OpenSession | Non
     if sampled:
         if parent is None:
             note_started(session_id)
+        recorder().ready()
         values = {
             "name": name, "status": "running", "started_at": now_us(), "owner": recorder().owner,
             "root_session_id": root, "parent_session_id": parent.id if parent else None, "git_commit": git_commit(),

@@ -47,6 +47,16 @@ class JournalWriter:
         self._number = 0
         self._size = 0
 
+    def open(self) -> None:
+        """Open a segment if none is, which `append` does too.
+
+        Raises:
+            OSError: if none of the folders can be written.
+        """
+        with self._lock:
+            if self._fd < 0 or self._size > SEGMENT_BYTES:
+                self._open(self._folders)
+
     def append(self, body: bytes) -> None:
         """Hand `body` to the operating system as one record.
 
@@ -55,8 +65,7 @@ class JournalWriter:
         """
         frame = _FRAME.pack(_MARK, len(body), zlib.crc32(body)) + body
         with self._lock:
-            if self._fd < 0 or self._size > SEGMENT_BYTES:
-                self._open(self._folders)
+            self.open()
             try:
                 self._write(frame)
             except OSError:
