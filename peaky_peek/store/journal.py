@@ -48,7 +48,7 @@ class JournalWriter:
         self._size = 0
 
     def open(self) -> None:
-        """Open a segment if none is, which `append` does too.
+        """Open a segment if none is open, or the one that is has grown too large; `append` does so too.
 
         Raises:
             OSError: if none of the folders can be written.
@@ -65,7 +65,8 @@ class JournalWriter:
         """
         frame = _FRAME.pack(_MARK, len(body), zlib.crc32(body)) + body
         with self._lock:
-            self.open()
+            if self._fd < 0 or self._size > SEGMENT_BYTES:
+                self.open()
             try:
                 self._write(frame)
             except OSError:
