@@ -1,7 +1,4 @@
-"""The vocabulary: 17 types of events, their typed fields, and what counts as failed or suspect.
-
-This is the one definition of each for recorder, frames, analysis and widgets.
-"""
+"""Events: 17 types, their typed fields, and what counts as failed or suspect: one definition for the whole product."""
 
 from __future__ import annotations
 
@@ -10,6 +7,8 @@ from collections.abc import Generator
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, ClassVar
+
+from peaky_peek.vocabulary import FAMILIES
 
 
 class EventType(StrEnum):
@@ -32,38 +31,6 @@ class EventType(StrEnum):
     BEHAVIOR_ALERT = "behavior_alert"
     REPAIR_ATTEMPT = "repair_attempt"
     DRIFT = "drift"
-
-
-STATUSES = ("ok", "error", "cancelled")
-SEVERITIES = ("low", "medium", "high", "critical")
-SESSION_STATUSES = ("running", "completed", "failed", "interrupted")
-CLOSES = {
-    EventType.AGENT_END: EventType.AGENT_START,
-    EventType.LLM_RESPONSE: EventType.LLM_REQUEST,
-    EventType.TOOL_RESULT: EventType.TOOL_CALL,
-}
-"""Which type closes which: the pair is shown as one step."""
-
-FAMILY_COLORS = {
-    "session": {"light": "#57606a", "dark": "#9aa4af"},
-    "llm": {"light": "#2563c9", "dark": "#6ea8fe"},
-    "tool": {"light": "#0f7b6c", "dark": "#4fc3ae"},
-    "decision": {"light": "#8250c8", "dark": "#b794f6"},
-    "checkpoint": {"light": "#8a6100", "dark": "#d9a93f"},
-    "risk": {"light": "#c4262e", "dark": "#ff7b72"},
-}
-"""One colour per family, readable (AA) on the light and on the dark background of a notebook."""
-
-_FAMILIES = {
-    "session": ("agent_start", "agent_end", "agent_turn"),
-    "llm": ("llm_request", "llm_response", "prompt_policy"),
-    "tool": ("tool_call", "tool_result"),
-    "decision": ("decision", "safety_check", "behavior_alert", "repair_attempt"),
-    "checkpoint": ("checkpoint", "drift"),
-    "risk": ("error", "refusal", "policy_violation"),
-}
-FAMILIES: dict[str, str] = {kind: family for family, kinds in _FAMILIES.items() for kind in kinds}
-"""Event type to family; an event that failed belongs to `risk` whatever its type."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

@@ -8,10 +8,10 @@ import numpy as np
 import orjson
 import pandas as pd
 
-from peaky_peek.events import CLOSES, FAMILIES, FAMILY_COLORS
 from peaky_peek.store import dtypes
 from peaky_peek.store import query as query_language
 from peaky_peek.store.columns import EVENT_TYPES, MISSING, Columns, join, parent_rows, read
+from peaky_peek.vocabulary import CLOSES, FAMILIES, FAMILY_COLORS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

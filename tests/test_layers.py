@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "peaky_peek"
 
 ROWS = (
-    {"encoding", "errors", "events", "ids"},
+    {"encoding", "errors", "events", "ids", "vocabulary"},
     {"store"},
     {"capture", "frames", "graphs", "steps"},
     {"analysis", "interop"},

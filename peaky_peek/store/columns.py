@@ -19,7 +19,8 @@ import numpy as np
 import orjson
 
 from peaky_peek.errors import StoreLocked, StoreReadOnly
-from peaky_peek.events import STATUSES, EventType
+from peaky_peek.events import EventType
+from peaky_peek.vocabulary import STATUSES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from peaky_peek.events import SESSION_STATUSES, STATUSES
 from peaky_peek.store.columns import EVENT_TYPES, MISSING
+from peaky_peek.vocabulary import SESSION_STATUSES, STATUSES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -24,7 +24,8 @@ from typing import Any, NamedTuple
 
 from peaky_peek.encoding import encode
 from peaky_peek.errors import QueryError
-from peaky_peek.events import SESSION_STATUSES, STATUSES, EventType
+from peaky_peek.events import EventType
+from peaky_peek.vocabulary import SESSION_STATUSES, STATUSES
 
 
 class _Columns(NamedTuple):

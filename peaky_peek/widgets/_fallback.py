@@ -9,7 +9,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from peaky_peek.events import FAMILY_COLORS
+from peaky_peek.vocabulary import FAMILY_COLORS
 from peaky_peek.widgets._wire import ICONS
 
 _CELL = "text-align:left;padding:1px 8px 1px 0;white-space:nowrap"

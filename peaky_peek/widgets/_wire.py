@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from peaky_peek.events import FAMILIES, FAMILY_COLORS, EventType
+from peaky_peek.events import EventType
+from peaky_peek.vocabulary import FAMILIES, FAMILY_COLORS
 from peaky_peek.widgets._text import one_line
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-/** Event types, families and colours. `vocabulary.json` is compared with `peaky_peek/events.py` by the tests. */
+/** Event types, families and colours. The tests compare `vocabulary.json` with `events.py` and `vocabulary.py`. */
 import vocabulary from "./vocabulary.json";
 
 export type Family = keyof typeof vocabulary.colors;
