@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -193,7 +194,7 @@ def test_doctor_makes_nothing_and_counts_what_waits(store: Database, capsys: pyt
 
 
 def test_doctor_names_what_is_wrong(recorded: Database, capsys: pytest.CaptureFixture[str]) -> None:
-    with sqlite3.connect(recorded.path) as connection:
+    with closing(sqlite3.connect(recorded.path)) as connection, connection:
         connection.execute("INSERT INTO unreadable VALUES ('journal', 1, 'reason', x'00')")
     connection.close()
     assert main(["doctor"]) == 1

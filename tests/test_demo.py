@@ -10,6 +10,7 @@ import shlex
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,7 +137,7 @@ def test_the_demo_replaces_its_own_sessions_and_nothing_else(
         pass
     mine = pp.sessions()
     path = tmp_path / "demo.db"
-    with sqlite3.connect(recorded[0]) as source, sqlite3.connect(path) as copy:
+    with closing(sqlite3.connect(recorded[0])) as source, closing(sqlite3.connect(path)) as copy:
         source.backup(copy)
     stores.use(path)
     with pp.trace_session("tried in the demo's store"):
