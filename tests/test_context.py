@@ -55,13 +55,13 @@ async def test_gathered_and_created_tasks_know_where_they_come_from() -> None:
 
 def test_threads_and_pools_record_into_the_scope_they_were_started_from() -> None:
     with ThreadPoolExecutor(1) as pool:
-        with pp.trace_session("one"):
+        with pp.trace_session("session"), pp.trace_session("one"):
             pool.submit(leaf, "one submitted").result()
             list(pool.map(leaf, ["one mapped"]))
             thread = threading.Thread(target=leaf, args=("one thread",))
             thread.start()
             thread.join()
-        with pp.trace_session("two"):
+        with pp.trace_session("session"), pp.trace_session("two"):
             pool.submit(leaf, "two submitted").result()
             timer = threading.Timer(0, leaf, ["two timer"])
             timer.start()

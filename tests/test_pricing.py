@@ -7,12 +7,11 @@ import math
 import subprocess
 import sys
 
+import genai_prices
 import pytest
 
 from peaky_peek.capture import pricing
 from peaky_peek.capture.pricing import cost_usd, set_price
-
-genai_prices = pytest.importorskip("genai_prices")
 
 USAGES = [
     {"input": 1_000, "output": 200},

@@ -15,10 +15,7 @@ from tests import tree_page
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not (tree_page.STATIC / "tree.js").is_file(), reason="the widgets are not built"),
-]
+pytestmark = pytest.mark.browser
 
 OUTLINE = json.loads((tree_page.FIXTURES / "outline.json").read_text())
 DETAILS = json.loads((tree_page.FIXTURES / "details.json").read_text())
