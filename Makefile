@@ -8,13 +8,14 @@ SOURCES := pyproject.toml $(JS)/build.mjs $(JS)/package-lock.json $(wildcard $(J
 # The Node that pip put into .venv when the machine has none, or too old a one; else the machine's.
 NPM := PATH="$(abspath $(BIN)):$$PATH" npm --prefix $(JS)
 
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench soak clean
 
 help:
 	@echo "make demo    record the demo agents and open the quickstart in JupyterLab (OPEN=0 stops before JupyterLab)"
 	@echo "make test    run every test, the notebooks and the browser included"
 	@echo "make check   lint and type-check Python and TypeScript"
 	@echo "make bench   measure, and print each number beside its limit"
+	@echo "make soak    run the failure tests at length: kills, damage, full disks (PEAKY_PEEK_SOAK_SECONDS=600)"
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/jupyter peek demo
@@ -37,6 +38,9 @@ check: $(VENV)/dev.stamp $(VENV)/node.stamp
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.browser
 	$(BIN)/python -m tests.bench
+
+soak: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.soak
 
 clean:
 	rm -rf $(VENV) $(JS)/node_modules peaky_peek/widgets/static build dist

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import random
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,64 +12,17 @@ import pytest
 import peaky_peek as pp
 from peaky_peek.store import Database
 from peaky_peek.store.journal import segments
-
-RECORDS = """
-import os, sys, time
-import peaky_peek as pp
-from peaky_peek.store import journal
-journal.SEGMENT_BYTES = int(sys.argv[2])
-with pp.trace_session("doomed") as ctx:
-    for number in range(1_000_000):
-        ctx.record_tool_result("count", result=number, data={"filler": "x" * (number % 700)})
-        os.write(1, b"%d\\n" % number)
-        if sys.argv[1] == "paced":
-            time.sleep(0.002)
-"""
+from tests.soak import Scenario, soak_kill
+from tests.soak.soak_kill import ONE_SEGMENT, run_and_kill
 
 
-def run_and_kill(database: Database, pace: str, segment_bytes: int, seconds: float) -> int:
-    """Let a process record, kill it after a while, and return the last number whose `record_*` returned."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", RECORDS, pace, str(segment_bytes)],
-        stdout=subprocess.PIPE, env=os.environ | {"PEAKY_PEEK_DB": str(database.path)},
-    )  # fmt: skip
-    assert child.stdout is not None
-    first = child.stdout.readline()
-    deadline = time.monotonic() + seconds
-    os.set_blocking(child.stdout.fileno(), False)
-    said = first
-    while time.monotonic() < deadline:  # keep the pipe from filling up
-        said += child.stdout.read() or b""
-    os.kill(child.pid, signal.SIGKILL)
-    child.wait()
-    said += child.stdout.read() or b""
-    child.stdout.close()
-    return int(said[: said.rindex(b"\n")].rsplit(b"\n", 1)[-1])
-
-
-@pytest.mark.parametrize(
-    ("pace", "segment_bytes"), [("flat out", 64 << 20), ("flat out", 100_000), ("paced", 64 << 20)]
-)
-def test_sigkill_at_any_moment_loses_and_doubles_nothing(store: Database, pace: str, segment_bytes: int) -> None:
-    moments = random.Random(f"{pace} {segment_bytes}")
-    for _ in range(4):
-        acknowledged = run_and_kill(store, pace, segment_bytes, moments.uniform(0, 0.25))
-        store.ingest()
-        rows = store.connection().execute(
-            "SELECT payload ->> 'result' FROM events JOIN sessions USING (session_id) WHERE event_type = 'tool_result'"
-            " AND session_id = (SELECT session_id FROM sessions ORDER BY position DESC LIMIT 1)"
-            " ORDER BY events.position"
-        )
-        numbers = [row[0] for row in rows]
-        assert numbers == list(range(len(numbers)))
-        assert acknowledged + 1 <= len(numbers) <= acknowledged + 2  # the one it died in may be there too
-        assert store.connection().execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    assert pp.sessions().status.tolist() == ["interrupted"] * 4
-    assert segments(store.journal_folders[0]) == []
+@pytest.mark.parametrize("scenario", soak_kill.scenarios(), ids=lambda scenario: scenario.name)
+def test_sigkill_at_any_moment_loses_and_doubles_nothing(scenario: Scenario) -> None:
+    scenario.run(3)
 
 
 def test_a_session_left_open_by_a_dead_process_is_interrupted_and_of_unknown_length(store: Database) -> None:
-    run_and_kill(store, "paced", 64 << 20, 0.02)
+    run_and_kill(store, "paced", ONE_SEGMENT, 0.02)
     with pp.trace_session("alive"):
         session = pp.sessions().set_index("name")
         assert session.status.to_dict() == {"doomed": "interrupted", "alive": "running"}
@@ -130,9 +80,9 @@ def test_a_forked_child_does_not_end_what_its_parent_began(store: Database) -> N
 
 
 def test_a_session_that_nobody_ended_is_found_the_next_time(store: Database) -> None:
-    run_and_kill(store, "paced", 64 << 20, 0.02)
+    run_and_kill(store, "paced", ONE_SEGMENT, 0.02)
     store.ingest()
     # two processes that each buried a segment of the dead one left the end to each other
     store.connection().execute("UPDATE sessions SET status = 'running'")
-    run_and_kill(store, "paced", 64 << 20, 0.02)
+    run_and_kill(store, "paced", ONE_SEGMENT, 0.02)
     assert pp.sessions().status.tolist() == ["interrupted", "interrupted"]

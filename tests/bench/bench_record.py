@@ -19,7 +19,7 @@ import orjson
 import peaky_peek as pp
 from peaky_peek.store import Database
 from tests.bench.table import Row, at_least, at_most, cpu, interleaved
-from tests.test_crash import run_and_kill
+from tests.soak.soak_kill import run_and_kill
 
 RESULT: dict[str, Any] = {
     "call_id": "call_Ab3dEf6hIj9kLm2nOp5q",

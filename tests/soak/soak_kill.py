@@ -1,0 +1,88 @@
+"""A process is killed at any moment: what it was told is recorded is in the store, once and in order."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from peaky_peek.store import Database
+from peaky_peek.store.journal import segments
+from tests.soak import Scenario
+
+RECORDS = """
+import os, sys, time
+import peaky_peek as pp
+from peaky_peek.store import journal
+journal.SEGMENT_BYTES = int(sys.argv[2])
+with pp.trace_session("doomed") as ctx:
+    for number in range(1_000_000):
+        ctx.record_tool_result("count", result=number, data={"filler": "x" * (number % 700)})
+        os.write(1, b"%d\\n" % number)
+        if sys.argv[1] == "paced":
+            time.sleep(0.002)
+"""
+PACES = ("paced", "flat out")
+ONE_SEGMENT, MANY_SEGMENTS = 64 << 20, 100_000
+
+
+def run_and_kill(database: Database, pace: str, segment_bytes: int, seconds: float) -> int:
+    """Let a process record, kill it after a while, and return the last number whose `record_*` returned."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", RECORDS, pace, str(segment_bytes)],
+        stdout=subprocess.PIPE, env=os.environ | {"PEAKY_PEEK_DB": str(database.path)},
+    )  # fmt: skip
+    assert child.stdout is not None
+    first = child.stdout.readline()
+    deadline = time.monotonic() + seconds
+    os.set_blocking(child.stdout.fileno(), False)
+    said = first
+    while time.monotonic() < deadline:  # keep the pipe from filling up
+        said += child.stdout.read() or b""
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    said += child.stdout.read() or b""
+    child.stdout.close()
+    return int(said[: said.rindex(b"\n")].rsplit(b"\n", 1)[-1])
+
+
+def check_newest(database: Database, acknowledged: int) -> None:
+    """The newest session holds all numbers up to the one acknowledged last, once and in order, in a sound store."""
+    rows = database.connection().execute(
+        "SELECT payload ->> 'result' FROM events JOIN sessions USING (session_id) WHERE event_type = 'tool_result'"
+        " AND session_id = (SELECT session_id FROM sessions ORDER BY position DESC LIMIT 1)"
+        " ORDER BY events.position"
+    )
+    numbers = [row[0] for row in rows]
+    assert numbers == list(range(len(numbers)))
+    assert acknowledged + 1 <= len(numbers) <= acknowledged + 2  # the one it died in may be there too
+    assert database.connection().execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def killed_while_recording(pace: str, segment_bytes: int, seed: int, kills: int = 4) -> None:
+    """Kill one process after the other, all of them recording into one store."""
+    moments = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(Path(folder) / "peek.db")
+        for _ in range(kills):
+            acknowledged = run_and_kill(database, pace, segment_bytes, moments.uniform(0, 0.25))
+            database.ingest()
+            check_newest(database, acknowledged)
+        found = database.connection().execute("SELECT status FROM sessions").fetchall()
+        assert found == [("interrupted",)] * kills
+        assert segments(database.journal_folders[0]) == []
+        database.close()
+
+
+def scenarios() -> list[Scenario]:
+    """Return what `make soak` runs."""
+    return [
+        Scenario("killed while recording, paced", lambda seed: killed_while_recording("paced", ONE_SEGMENT, seed)),
+        Scenario("killed while recording flat out", lambda seed: killed_while_recording("flat out", ONE_SEGMENT, seed)),
+        Scenario("killed while rotating", lambda seed: killed_while_recording("flat out", MANY_SEGMENTS, seed)),
+    ]
