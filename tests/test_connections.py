@@ -52,6 +52,27 @@ with pp.trace_session("forking") as ctx:
 print(len(pp.events(types="drift")), *store.current().connection().execute("PRAGMA integrity_check").fetchone())
 """
 
+ENDING = """
+import sys
+import peaky_peek as pp
+
+pp.init(db=sys.argv[1])
+with pp.trace_session("ending") as ctx:
+    for _ in range(20_000):
+        ctx.record_drift("again and again")
+"""
+
+
+def test_a_process_may_end_while_its_writer_is_in_the_middle_of_a_statement(tmp_path: Path) -> None:
+    for round_ in range(3):
+        command = [sys.executable, "-c", ENDING, str(tmp_path / f"{round_}.db")]
+        ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+        assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+        database = Database(tmp_path / f"{round_}.db")
+        database.ingest()
+        rows = database.connection().execute("SELECT status, events FROM sessions").fetchall()
+        assert rows == [("completed", 20_002)]
+
 
 def test_a_connection_of_another_thread_leaves_the_locks_of_the_first(store: Database) -> None:
     store.connection().execute("SELECT * FROM sessions").fetchall()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from pathlib import Path
 
@@ -48,4 +49,10 @@ def _after_fork() -> None:
         _current.after_fork()
 
 
+def _at_exit() -> None:
+    if _current is not None:
+        _current.close()
+
+
+atexit.register(_at_exit)  # runs after the recorder's own, which is registered later
 os.register_at_fork(after_in_child=_after_fork)

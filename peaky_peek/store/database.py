@@ -63,7 +63,9 @@ class Database:
 
     def close(self) -> None:
         """Close this thread's connection."""
-        self._local.__dict__.pop("holder", None)
+        holder: _Holder | None = self._local.__dict__.pop("holder", None)
+        if holder is not None:
+            _close(holder.connection, holder.process)  # at the end of the process no finalizer would
 
     def after_fork(self) -> None:
         """Start anew in a forked child, without touching what the parent opened."""
@@ -226,8 +228,10 @@ class _Holder:
     def __init__(self, connection: sqlite3.Connection, file: tuple[int, int] | None) -> None:
         self.connection = connection
         self.file = file
+        self.process = os.getpid()
         # No `__del__`: the garbage collector might finalise the connection first, which then complains that it is open.
-        weakref.finalize(self, _close, connection, os.getpid())
+        # Nor at exit: the writer's thread may be in the middle of a statement, and closing would crash the process.
+        weakref.finalize(self, _close, connection, self.process).atexit = False
 
 
 def _close(connection: sqlite3.Connection, process: int) -> None:
