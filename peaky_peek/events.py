@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Generator
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from peaky_peek.vocabulary import FAMILIES
 
@@ -41,6 +41,8 @@ class Event:
     """
 
     event_type: ClassVar[EventType]
+    kind: ClassVar[str]
+    """The type as plain text, which encodes faster."""
     typed_fields: ClassVar[tuple[str, ...]] = ()
 
     id: str
@@ -61,6 +63,32 @@ class Event:
     """Events that caused or informed this one."""
     duration_ms: float | None = None
     status: str | None = None
+
+    @classmethod
+    def of(
+        cls, place: tuple[str, str | None, str | None], stamp: tuple[int, str, int], name: str, typed: dict[str, Any]
+    ) -> Self:
+        """Return an event at a third of what `__init__` costs: one is made whenever anything is recorded.
+
+        Args:
+            place: session id, parent id and agent.
+            stamp: what `ids.stamp` returned.
+            name: the event's name.
+            typed: the known fields of the type, and `status`.
+        """
+        event = object.__new__(cls)
+        event.session_id, event.parent_id, event.agent = place
+        event.position, event.id, event.time_us = stamp
+        event.name = name
+        event.data = {}
+        event.metadata = {}
+        event.upstream_event_ids = []
+        event.importance = event.duration_ms = None
+        known = typed.get
+        event.status = known("status")
+        for field_name in cls.typed_fields:
+            setattr(event, field_name, known(field_name))
+        return event
 
     @property
     def timestamp(self) -> dt.datetime | None:
@@ -356,4 +384,5 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 BASE_FIELDS: tuple[str, ...] = tuple(f.name for f in fields(Event))
 EVENT_CLASSES: dict[EventType, type[Event]] = {cls.event_type: cls for cls in Event.__subclasses__()}
 for _cls in EVENT_CLASSES.values():
+    _cls.kind = str(_cls.event_type.value)
     _cls.typed_fields = tuple(f.name for f in fields(_cls) if f.name not in BASE_FIELDS)

@@ -62,12 +62,12 @@ def stamp() -> tuple[int, str, int]:
     """Return what every event needs: a new position, its id, and the time in UTC microseconds."""
     global _last
     with _lock:
-        now = time.time_ns()
-        position = now // 1_000_000 << COUNTER_BITS
+        now = time.time_ns() // 1000
+        position = now // 1000 << COUNTER_BITS
         if position <= _last:
             position = _last + 1
         _last = position
-    return position, id_at(position), now // 1000
+    return position, id_at(position), now
 
 
 def new_id() -> str:

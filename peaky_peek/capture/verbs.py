@@ -55,18 +55,11 @@ def emit(cls: type[E], scope: Scope | None, common: Common, typed: dict[str, Any
 
     `typed` are fields of the class; `common` is what the caller gave, and is converted.
     """
-    position, event_id, now = ids.stamp()
     name = typed.get(_NAMED_AFTER[cls.event_type])
     if type(name) is not str or not name:
-        name = cls.event_type.value
-    if scope is None:
-        session_id, parent_id, agent = "", None, None
-    else:
-        session_id, parent_id, agent = scope.session.id, scope.parent_id, scope.agent
-    event = cls(
-        id=event_id, session_id=session_id, position=position, parent_id=parent_id, name=name, agent=agent,
-        time_us=now, **typed,
-    )  # fmt: skip
+        name = cls.kind
+    place = ("", None, None) if scope is None else (scope.session.id, scope.parent_id, scope.agent)
+    event = cls.of(place, ids.stamp(), name, typed)
     if scope is not None and scope.inferred:
         event.metadata = {"context": "inferred"}
     for key, value in common.items():
@@ -148,8 +141,9 @@ class Verbs:
         if error is not None:
             typed |= {"error": faults.text(error), "status": "error"}
         scope = self._scope()
-        answered = pairing.closed(scope, common.get("parent_id"), tool_name, call_id)
-        return emit(ToolResult, scope, _answering(answered, common), typed)
+        if scope is not None and scope.calls:
+            common = _answering(pairing.closed(scope, common.get("parent_id"), tool_name, call_id), common)
+        return emit(ToolResult, scope, common, typed)
 
     def record_llm_request(
         self, model: str | None = None, messages: list[Any] | None = None, *, tools: list[Any] | None = None,

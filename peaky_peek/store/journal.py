@@ -66,7 +66,7 @@ class JournalWriter:
         frame = _FRAME.pack(_MARK, len(body), zlib.crc32(body)) + body
         with self._lock:
             if self._fd < 0 or self._size > SEGMENT_BYTES:
-                self.open()
+                self._open(self._folders)
             try:
                 self._write(frame)
             except OSError:
@@ -93,14 +93,15 @@ class JournalWriter:
             self._close()
 
     def _write(self, frame: bytes) -> None:
+        size = len(frame)
         try:
             written = os.write(self._fd, frame)
-            while written < len(frame):  # a full disk takes a part; the next write then says why
+            while written < size:  # a full disk takes a part; the next write then says why
                 written += os.write(self._fd, frame[written:])
         except OSError:
             os.ftruncate(self._fd, self._size)
             raise
-        self._size += len(frame)
+        self._size += size
 
     def _open(self, folders: list[Path]) -> None:
         number = self._number = self._number + 1

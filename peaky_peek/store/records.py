@@ -33,9 +33,8 @@ def encode_event(event: Event, max_payload: int | None = None, **instead: Any) -
     except Exception:  # noqa: BLE001 - a value that cannot be looked at, like an array that is neither true nor false
         verdict = False, None
     header = [
-        "E", event.id, event.session_id, event.position, event.parent_id, event.event_type, event.name, event.agent,
-        event.time_us, event.duration_ms, event.status, event.importance, *verdict,
-        *_type_columns(event.event_type, payload),
+        "E", event.id, event.session_id, event.position, event.parent_id, event.kind, event.name, event.agent,
+        event.time_us, event.duration_ms, event.status, event.importance, *verdict, *_type_columns(event.kind, payload),
     ]  # fmt: skip
     try:
         line = orjson.dumps(header)
@@ -48,7 +47,7 @@ def encode_event(event: Event, max_payload: int | None = None, **instead: Any) -
     return line + b"\n" + encoded
 
 
-def _type_columns(kind: EventType, payload: dict[str, Any]) -> tuple[Any, ...]:
+def _type_columns(kind: str, payload: dict[str, Any]) -> tuple[Any, ...]:
     """Return model, tool_name, input_tokens, output_tokens, cost_usd and error_type."""
     if kind in _TOOLS:
         return None, payload.get("tool_name"), None, None, None, None
@@ -63,8 +62,8 @@ def _number(value: Any) -> int | float | None:
     return value if isinstance(value, (int, float)) else None
 
 
-_TOOLS = frozenset((EventType.TOOL_CALL, EventType.TOOL_RESULT))
-_MODELS = frozenset((EventType.LLM_REQUEST, EventType.LLM_RESPONSE))
+_TOOLS = ("tool_call", "tool_result")
+_MODELS = ("llm_request", "llm_response")
 
 
 def _column(value: Any) -> Any:
