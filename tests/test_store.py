@@ -319,6 +319,22 @@ def test_one_odd_value_does_not_hold_up_the_store(store: Database) -> None:
     assert pp.llm_calls("odd").status.tolist() == ["ok"] * 5
 
 
+def test_ingestion_that_is_told_to_stop_leaves_the_rest_for_the_next(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from peaky_peek.store import database
+
+    monkeypatch.setattr(database, "_BATCH_BYTES", 1)
+    monkeypatch.setattr("peaky_peek.store.writer.Writer.notify", lambda _: None)
+    with pp.trace_session("long") as ctx:
+        for number in range(5):
+            ctx.record_tool_result("count", number)
+    asked = iter([False, False, True])
+    assert store.ingest(stopped=lambda: next(asked, True)) == 2
+    assert store.ingest() == 9 - 2
+    assert len(pp.events("long")) == 7
+
+
 def test_who_waits_a_moment_does_not_wait_for_who_waits_longer(store: Database) -> None:
     with pp.trace_session("before"):
         pass

@@ -6,6 +6,7 @@ import atexit
 import os
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -107,8 +108,9 @@ class Recorder:
         """Ingest what is pending, for at most `wait` seconds, and let go of the journal."""
         self._writer.stop()
         self._journal.close()
+        deadline = time.monotonic() + wait
         try:
-            self.database.ingest(wait=wait, owner=self.owner)
+            self.database.ingest(wait, self.owner, lambda: time.monotonic() > deadline)
         except Exception as error:  # noqa: BLE001 - it is safe in the journal, and the next reader takes it in
             if not isinstance(error, PeekError):
                 faults.report(error)

@@ -9,7 +9,7 @@ import threading
 import time
 import weakref
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -115,7 +115,7 @@ class Database:
         connection.execute("PRAGMA synchronous = NORMAL")
         connection.execute("PRAGMA wal_autocheckpoint = 16000")
 
-    def ingest(self, wait: float = 30.0, owner: str | None = None) -> int:
+    def ingest(self, wait: float = 30.0, owner: str | None = None, stopped: Callable[[], bool] = lambda: False) -> int:
         """Move every pending journal record into the tables and return how many there were.
 
         Exactly once, whoever does it and however often: the offset advances in the transaction that inserts.
@@ -123,6 +123,7 @@ class Database:
         Args:
             wait: seconds to wait for the write lock of another process.
             owner: only the segments of this process.
+            stopped: asked between transactions; the rest is left for the next one who ingests.
 
         Raises:
             StoreLocked: if the lock does not come free; what is pending stays in the journal.
@@ -138,7 +139,7 @@ class Database:
             raise StoreLocked(locked_message(self.path))
         try:
             self.connection()
-            return 0 if self.read_only else sum(self._ingest_segment(path, deadline) for path in pending)
+            return 0 if self.read_only else sum(self._ingest_segment(path, deadline, stopped) for path in pending)
         except sqlite3.OperationalError:
             raise
         except sqlite3.DatabaseError as error:
@@ -148,15 +149,15 @@ class Database:
         finally:
             self._ingesting.release()
 
-    def _ingest_segment(self, path: Path, deadline: float) -> int:
+    def _ingest_segment(self, path: Path, deadline: float, stopped: Callable[[], bool]) -> int:
         dead = journal.claim(path)
         count = 0
         try:
             if not journal.readable(path):
                 return 0
             if path.stat().st_size > max(_offset(self.connection(), path.name), journal.START):
-                count = sum(self._batches(path, deadline))
-            if dead is not None:
+                count = sum(self._batches(path, deadline, stopped))
+            if dead is not None and not stopped():
                 self._bury(path, min(deadline, time.monotonic() + 0.5))
         except FileNotFoundError:  # another process ingested and deleted it meanwhile
             pass
@@ -169,10 +170,10 @@ class Database:
                 os.close(dead)
         return count
 
-    def _batches(self, path: Path, deadline: float) -> Iterator[int]:
+    def _batches(self, path: Path, deadline: float, stopped: Callable[[], bool]) -> Iterator[int]:
         """Ingest a segment in transactions of bounded size; yields how many records each took."""
         more = True
-        while more:
+        while more and not stopped():
             with self.write(deadline) as connection:
                 start = end = _offset(connection, path.name)
                 batch = Batch(connection, path.name)

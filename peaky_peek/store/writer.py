@@ -62,7 +62,7 @@ class Writer:
             time.sleep(_GATHER_SECONDS)
             try:
                 self._journal.renew()
-                while not self._stopped and self._database.ingest(wait=1.0, owner=owner):
+                while not self._stopped and self._database.ingest(1.0, owner, lambda: self._stopped):
                     owner = self._journal.owner
                     time.sleep(_GATHER_SECONDS)
                 self.problem = None
