@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from peaky_peek import encoding, ids
+import orjson
+
+from peaky_peek import encoding, ids, store
 from peaky_peek.capture.recorder import active, recorder
 from peaky_peek.store.started import note_started
 
@@ -30,6 +32,7 @@ class OpenSession:
     """Its columns as it began, encoded."""
     ended: bool = False
     first_event: str | None = None
+    """What events are put under whose place in it is only guessed."""
     raised: list[BaseException] = field(default_factory=list)
     """Exceptions on their way out, already recorded where they came from."""
 
@@ -102,20 +105,47 @@ def scope_for_event() -> Scope | None:
         return scope
     if len(open_sessions) == 1:
         (session,) = open_sessions.values()
-        return Scope(session, session.first_event, None, inferred=True)
-    name = Path(sys.argv[0]).stem if sys.argv and sys.argv[0] not in ("", "-c", "-m") else "python"
-    session = open_sessions.get(_implicit_id or "") or _begin_implicit(name)
-    return Scope(session, None, None, inferred=True)
+    else:
+        session = open_sessions.get(_implicit_id or "") or _begin_implicit()
+    return Scope(session, session.first_event, None, inferred=True)
 
 
 _implicit_id: str | None = None
 
 
-def _begin_implicit(name: str) -> OpenSession:
+def _begin_implicit() -> OpenSession:
     global _implicit_id
-    session = begin(name)
+    script = next(iter(getattr(sys, "argv", ())), "")  # there is none where Python is embedded
+    around = started_in()
+    name = Path(script).stem if script not in ("", "-c", "-m") else "python"
+    session = begin(name, parent=None if around is None else around.session)
+    session.first_event = None if around is None else around.parent_id
     _implicit_id = session.id
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None and processes.parent_process() is not None:  # such a process ends without `atexit`
+        sys.modules["multiprocessing.util"].Finalize(None, end_all, exitpriority=0)
     return session
+
+
+_STARTED_IN = "PEAKY_PEEK_PARENT"
+
+
+def for_programs(scope: Scope) -> dict[str, str]:
+    """Return the environment variables that tell a program where it is started: see `started_in`."""
+    path, session = str(store.current().path), scope.session
+    place = orjson.dumps([path, session.id, session.root_id, session.sampled, scope.parent_id]).decode()
+    return {"PEAKY_PEEK_DB": path, _STARTED_IN: place}
+
+
+def started_in() -> Scope | None:
+    """Return the scope of another program that this one was started in, if both record into the same store."""
+    try:
+        path, session_id, root_id, sampled, parent_id = orjson.loads(os.environ[_STARTED_IN])
+    except (KeyError, ValueError, TypeError):
+        return None
+    if path != str(store.current().path):
+        return None
+    return Scope(OpenSession(session_id, session_id, root_id, bool(sampled)), parent_id, None)
 
 
 def begin(name: str, *, session_id: str | None = None, parent: OpenSession | None = None, **fields: Any) -> OpenSession:
@@ -126,7 +156,7 @@ def begin(name: str, *, session_id: str | None = None, parent: OpenSession | Non
     sampled = parent.sampled if parent else sample >= 1.0 or int.from_bytes(os.urandom(4), "big") < sample * 2**32
     session = OpenSession(session_id, name, root, sampled)
     if sampled:
-        if parent is None:
+        if parent is None or parent.id not in open_sessions:
             note_started(session_id)
         recorder().ready()
         values = {

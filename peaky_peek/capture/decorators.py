@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
@@ -108,11 +109,12 @@ class _CallSpan:
         self.output: Any = None
         self._scope: Scope | None = None
         self._inside: Scope | None = None
-        self._started_at = 0
+        self._started_at = self._opened_in = 0
 
     def open(self) -> Self:
         try:
             self._scope = scope_for_event()
+            self._opened_in = os.getpid()
             self._started_at = time.perf_counter_ns()
             if self._scope is not None:
                 call = self._record_call(self._scope)
@@ -122,7 +124,7 @@ class _CallSpan:
         return self
 
     def close(self, error: BaseException | None = None) -> None:
-        if self._inside is None:
+        if self._inside is None or os.getpid() != self._opened_in:  # a forked child leaves the answer to its parent
             return
         status = "ok" if error is None else "error" if isinstance(error, Exception) else "cancelled"
         took = (time.perf_counter_ns() - self._started_at) / 1e6

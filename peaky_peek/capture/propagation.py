@@ -1,69 +1,73 @@
-"""Carries the scope into threads and pools of threads and processes, which know nothing of context variables.
+"""Carries the scope to where context variables do not go: threads, executors, futures, pools and other processes.
 
-Installed when the first session opens, never at import. Only our own variable is carried: to copy the whole context
-would change what the user's code sees.
+Installed when the first session opens, never at import, and in each module as soon as it is loaded. Only our own
+variable is carried: to copy the whole context would change what the user's code sees.
 """
 
 from __future__ import annotations
 
 import functools
-import sys
+import os
 import threading
 from collections.abc import Callable
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
-from peaky_peek.capture import transport
-from peaky_peek.capture.context import CURRENT, OpenSession, Scope
+from peaky_peek.capture import context, faults, transport
+from peaky_peek.capture.context import CURRENT, Scope
+from peaky_peek.capture.imports import forget, when_imported
+from peaky_peek.capture.travel import Origin, arrive, origin
 
-_original_start = threading.Thread.start
-_original_submits: dict[type, Callable[..., Any]] = {}
+Method = Callable[..., Any]
+
+
+class _Patch(NamedTuple):
+    module: str
+    owner: str
+    names: tuple[str, ...]
+    wrap: Callable[[Method], Method]
+
+
+_patched: dict[tuple[type, str], tuple[Method, Method]] = {}
+"""Owner and name of each method to the original and ours."""
 
 
 def install() -> None:
-    """Make threads and executor work that are started in a scope record into it. Does nothing more the second time."""
-    threading.Thread.start = _start  # type: ignore[method-assign]
-    _patch_pools()
+    """Make whatever is started in a scope record into it. Does nothing more the second time."""
+    for name in _MODULES:
+        when_imported(name, _patch)
 
 
 def uninstall() -> None:
     """Undo `install`."""
-    threading.Thread.start = _original_start  # type: ignore[method-assign]
-    while _original_submits:
-        pool, submit = _original_submits.popitem()
-        pool.submit = submit  # type: ignore[attr-defined]
+    for name in _MODULES:
+        forget(name, _patch)
+    for (owner, name), (original, ours) in list(_patched.items()):
+        if owner.__dict__.get(name) is ours:  # else another tool has patched on top of us, and ours stays below it
+            setattr(owner, name, original)
+            del _patched[owner, name]
 
 
-def _patch_pools() -> None:
-    """Patch `submit` of the pools whose modules are loaded at all: to load one would cost the agent time."""
-    for name, kind in (("thread", "ThreadPoolExecutor"), ("process", "ProcessPoolExecutor")):
-        pool = getattr(sys.modules.get(f"concurrent.futures.{name}"), kind, None)
-        if pool is not None and pool not in _original_submits:
-            _original_submits[pool] = pool.submit
-            pool.submit = _carrying(pool.submit)
-
-
-def _carrying(submit: Callable[..., Any]) -> Callable[..., Any]:
-    @functools.wraps(submit)
-    def carrying(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        return submit(self, _Carried(fn, CURRENT.get()), *args, **kwargs)
-
-    return carrying
+@faults.guarded
+def _patch(module: ModuleType) -> None:
+    for patch in _PATCHES:
+        if patch.module != module.__name__ or not hasattr(module, patch.owner):  # it is only half imported
+            continue
+        owner = getattr(module, patch.owner)
+        for name in patch.names:
+            if (owner, name) not in _patched:
+                original = getattr(owner, name)
+                ours = functools.wraps(original)(patch.wrap(original))
+                _patched[owner, name] = original, ours
+                setattr(owner, name, ours)
 
 
 class _Carried:
-    """A function that runs in the scope it was submitted from, whatever its pool thread ran before."""
+    """A function that runs in the scope it was handed over in, whatever its thread or process did before."""
 
     def __init__(self, function: Callable[..., Any], scope: Scope | None) -> None:
         functools.update_wrapper(self, function)
         self._function, self._scope = function, scope
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to another process, where the session is known by what events need of it."""
-        scope = self._scope
-        if scope is None:
-            return _arrived, (self._function,)
-        session = OpenSession(scope.session.id, scope.session.name, scope.session.root_id, scope.session.sampled)
-        return _arrived, (self._function, Scope(session, scope.parent_id, scope.agent, scope.inferred))
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         before = CURRENT.get()
@@ -75,25 +79,124 @@ class _Carried:
         finally:
             CURRENT.set(before)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpacked, (self._function, None if self._scope is None else origin(self._scope))
 
-def _arrived(function: Callable[..., Any], scope: Scope | None = None) -> _Carried:
+
+def _unpacked(function: Callable[..., Any], sent: Origin | None) -> _Carried:
+    return _Carried(function, _arrived(sent))
+
+
+class _Place:
+    """Is where a process begins as soon as it is unpickled there."""
+
+    def __init__(self, scope: Scope | None) -> None:
+        self._scope = scope
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        sent = None if self._scope is None else origin(self._scope)
+        return (object, ()) if sent is None else (_begin_in, (sent,))
+
+
+def _begin_in(sent: Origin) -> None:
+    CURRENT.set(_arrived(sent))
+
+
+def _arrived(sent: Origin | None) -> Scope | None:
+    if sent is None:
+        return None
     install()
     transport.install()
-    return _Carried(function, scope)
+    return arrive(sent)
 
 
-@functools.wraps(_original_start)
-def _start(self: threading.Thread) -> None:
-    scope = CURRENT.get()
-    if getattr(getattr(self, "_target", None), "__module__", None) == "concurrent.futures.thread":
-        _patch_pools()  # from now on its tasks bring their own scope
-    elif scope is not None:
-        run = self.run
+def _submitting(submit: Method) -> Method:
+    """Carry the function that work is submitted as, and what is called with its result."""
 
-        def run_in_scope() -> None:
-            del self.run  # or the thread would keep itself alive
-            CURRENT.set(scope)
-            run()
+    def submitting(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        scope = CURRENT.get()
+        for name in ("callback", "error_callback"):
+            if kwargs.get(name) is not None:
+                kwargs[name] = _Carried(kwargs[name], scope)
+        return submit(self, _Carried(fn, scope), *args, **kwargs)
 
-        self.run = run_in_scope  # type: ignore[method-assign]
-    _original_start(self)
+    return submitting
+
+
+def _calling_back(add: Method) -> Method:
+    """Carry a callback, which runs in whatever thread is done."""
+
+    def calling_back(self: Any, fn: Callable[..., Any]) -> Any:
+        return add(self, _Carried(fn, CURRENT.get()))
+
+    return calling_back
+
+
+def _starting_thread(start: Method) -> Method:
+    def starting(self: threading.Thread) -> None:
+        scope = CURRENT.get()
+        if scope is not None:
+            run = self.run
+
+            def run_in_scope() -> None:
+                del self.run  # or the thread would keep itself alive
+                CURRENT.set(scope)
+                run()
+
+            self.run = run_in_scope  # type: ignore[method-assign]
+        start(self)
+
+    return starting
+
+
+def _starting_process(start: Method) -> Method:
+    """Leave the scope with a process, which finds it when it is unpickled; a forked one has it anyway."""
+
+    def starting(self: Any) -> None:
+        self._peaky_peek = _Place(CURRENT.get())
+        try:
+            start(self)
+        finally:
+            del self._peaky_peek
+
+    return starting
+
+
+def _starting_program(init: Method) -> Method:
+    """Tell a program that inherits the environment which scope it is started in; its sessions become parts of it."""
+
+    def starting(self: Any, *args: Any, **kwargs: Any) -> None:
+        scope = CURRENT.get()
+        if scope is not None and not context.paused and len(args) <= _BEFORE_ENV:
+            kwargs["env"] = _environment(kwargs.get("env"), scope) or kwargs.get("env")
+        init(self, *args, **kwargs)
+
+    return starting
+
+
+_BEFORE_ENV = 10  # arguments that `Popen` takes
+
+
+@faults.guarded
+def _environment(given: Any, scope: Scope) -> Any:
+    """Return the environment of a program; where somebody chose another one than ours, or another store, it stays."""
+    if given is None:
+        given = os.environ
+    elif not os.environ.keys() <= given.keys() or given.get("PEAKY_PEEK_DB") != os.environ.get("PEAKY_PEEK_DB"):
+        return given
+    return {**given, **context.for_programs(scope)}
+
+
+_PATCHES = (
+    _Patch("threading", "Thread", ("start",), _starting_thread),
+    _Patch("concurrent.futures.thread", "ThreadPoolExecutor", ("submit",), _submitting),
+    _Patch("concurrent.futures.process", "ProcessPoolExecutor", ("submit",), _submitting),
+    _Patch("concurrent.futures._base", "Future", ("add_done_callback",), _calling_back),
+    _Patch(
+        "multiprocessing.pool", "Pool",
+        ("apply_async", "map", "map_async", "starmap", "starmap_async", "imap", "imap_unordered"), _submitting,
+    ),
+    _Patch("multiprocessing.process", "BaseProcess", ("start",), _starting_process),
+    _Patch("subprocess", "Popen", ("__init__",), _starting_program),
+)  # fmt: skip
+_MODULES = tuple(dict.fromkeys(patch.module for patch in _PATCHES))

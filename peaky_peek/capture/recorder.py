@@ -169,6 +169,11 @@ def configure(**options: Any) -> None:
             _recorder.configure(**options)
 
 
+def options() -> dict[str, Any]:
+    """Return what `configure` was told last; nothing if it was not called yet."""
+    return dict(_options)
+
+
 def close() -> None:
     """Close the recorder of this process, if there is one."""
     global _recorder

@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -15,6 +16,14 @@ from peaky_peek.capture.context import CURRENT, OpenSession, Scope
 from peaky_peek.capture.verbs import Common, Verbs, emit
 from peaky_peek.errors import PeekError
 from peaky_peek.events import AgentEnd, AgentStart, Error, Event
+
+
+@dataclass(slots=True, eq=False)
+class SpanScope(Scope):
+    """The inside of a span that was entered."""
+
+    outside: Scope | None = None
+    closed: bool = False
 
 
 class TraceContext(Verbs):
@@ -62,8 +71,7 @@ class TraceContext(Verbs):
         self._session: OpenSession | None = None
         self._owns_session = False
         self._start: AgentStart | None = None
-        self._inside: Scope | None = None
-        self._outside: Scope | None = None
+        self._inside: SpanScope | None = None
         self._started_at = self._opened_in = 0
 
     @property
@@ -85,11 +93,12 @@ class TraceContext(Verbs):
         outside = CURRENT.get()
         self._owns_session = False
         self._opened_in = os.getpid()
-        if outside is not None and not self._new_session:
+        if outside is not None and not self._new_session and not outside.session.ended:
             self._session, parent_id = outside.session, outside.parent_id
         else:
             propagation.install()
             transport.install()
+            outside = outside or context.started_in()
             parent = outside.session if outside is not None else None
             parent_id = None if outside is None else outside.parent_id
             session_id = _free_id(self._wanted_id) if self._wanted_id and not self._resume else self._wanted_id
@@ -101,7 +110,7 @@ class TraceContext(Verbs):
         self._start = emit(AgentStart, scope, {"name": self.name}, {"input": self._input, "code": self._code})
         if self._session.first_event is None:
             self._session.first_event = self._start.id
-        self._inside = Scope(self._session, self._start.id, self.name)
+        self._inside = SpanScope(self._session, self._start.id, self.name)
         self._started_at = time.perf_counter_ns()  # what beginning took is ours, not the agent's
 
     def close(self, error: BaseException | None = None) -> None:
@@ -119,9 +128,9 @@ class TraceContext(Verbs):
             return
         took = (time.perf_counter_ns() - self._started_at) / 1e6
         self._start = None
-        outside = self._outside
+        inside.closed = True
         if CURRENT.get() is inside:
-            CURRENT.set(None if outside is not None and outside.session.ended else outside)
+            CURRENT.set(_open_around(inside))
         status, session_status = _verdict(error)
         if status == "error" and error is not None and not any(known is error for known in session.raised):
             session.raised.append(error)
@@ -137,7 +146,7 @@ class TraceContext(Verbs):
     def __enter__(self) -> Self:
         self.open()
         if self._inside is not None:
-            self._outside = CURRENT.get()
+            self._inside.outside = CURRENT.get()
             CURRENT.set(self._inside)
         return self
 
@@ -187,6 +196,13 @@ def trace_session(agent_name: str = "agent", **options: Any) -> TraceContext:
 def start_session(agent_name: str = "agent", **options: Any) -> TraceContext:
     """Begin a session that spans notebook cells, until its `.end()`; options are those of `TraceContext`."""
     return TraceContext(agent_name, new_session=True, **options).__enter__()
+
+
+def _open_around(scope: Scope | None) -> Scope | None:
+    """Return the scope around one that is closed, passing over those that were closed before their turn."""
+    while isinstance(scope, SpanScope) and (scope.closed or scope.session.ended):
+        scope = scope.outside
+    return None if scope is not None and scope.session.ended else scope
 
 
 def _verdict(error: BaseException | None) -> tuple[Literal["ok", "error", "cancelled"], str]:

@@ -8,13 +8,12 @@ the very response that it would get anyway: only the stream of its body is looke
 from __future__ import annotations
 
 import functools
-import sys
-from collections.abc import Callable, Sequence
-from importlib.machinery import ModuleSpec
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from peaky_peek.capture import calls, faults, streams
+from peaky_peek.capture.imports import forget, when_imported
 
 MODULES = ("httpx", "httpx2")
 
@@ -33,19 +32,16 @@ def install() -> None:
     """Record the model calls of every client from now on, whenever it was made. Doing it twice changes nothing."""
     global _installed
     _installed = True
-    if _finder not in sys.meta_path:
-        sys.meta_path.insert(0, _finder)
     for name in MODULES:
-        if name in sys.modules:
-            _patch(sys.modules[name])
+        when_imported(name, _patch)
 
 
 def uninstall() -> None:
     """Put everything back. Where another tool has patched on top of us, ours stays below it and does nothing."""
     global _installed
     _installed = False
-    if _finder in sys.meta_path:
-        sys.meta_path.remove(_finder)
+    for name in MODULES:
+        forget(name, _patch)
     for patch in list(_patches.values()):
         if patch.client.__dict__.get("send") is patch.ours:
             patch.client.send = patch.original  # type: ignore[attr-defined]
@@ -100,27 +96,3 @@ def _async(original: Callable[..., Any], module: Any) -> Callable[..., Any]:
         return response
 
     return send
-
-
-class _Finder:
-    """Patches our modules right after they are imported."""
-
-    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if name not in MODULES:
-            return None
-        others = [finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec")]
-        found = (finder.find_spec(name, path, target) for finder in others)
-        spec = next((spec for spec in found if spec is not None), None)
-        if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def execute_and_patch(module: ModuleType) -> None:
-                execute(module)
-                if _installed:
-                    _patch(module)
-
-            spec.loader.exec_module = execute_and_patch  # type: ignore[method-assign]
-        return spec
-
-
-_finder = _Finder()

@@ -7,6 +7,7 @@ import inspect
 import sys
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import AbstractContextManager
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Protocol, Self
 
 from peaky_peek.capture import faults
@@ -62,18 +63,36 @@ def wrap(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
 
 
 def _plain(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
+    """Run the function inside the span, and if it returns what runs later, like a coroutine, that too."""
+
     def call(*args: Any, **kwargs: Any) -> Any:
         span = make_span(args, kwargs).open()
         try:
             with span.active():
-                span.output = function(*args, **kwargs)
+                output = function(*args, **kwargs)
         except BaseException as error:
             span.close(error)
             raise
+        wrap_later = _LATER.get(type(output))
+        if wrap_later is not None and (wrap_later is not _generator or not inspect.isawaitable(output)):
+            return _continued(output, wrap_later, span)
+        span.output = output
         span.close()
-        return span.output
+        return output
 
     return call
+
+
+def _continued(running: Any, wrap_later: Callable[..., Any], span: Span) -> Any:
+    """Return a coroutine or generator so that it runs inside a span that is open already."""
+
+    class Opened:
+        def open(self) -> Span:
+            return span
+
+    wrapped = wrap_later(lambda: running, lambda *_: Opened())
+    wrapped.__name__, wrapped.__qualname__ = running.__name__, running.__qualname__
+    return wrapped()
 
 
 def _coroutine(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
@@ -151,6 +170,11 @@ def _async_generator(function: Callable[..., Any], make_span: Make) -> Callable[
             raise
 
     return call
+
+
+_LATER: dict[type, Callable[..., Callable[..., Any]]] = {
+    CoroutineType: _coroutine, GeneratorType: _generator, AsyncGeneratorType: _async_generator,
+}  # fmt: skip
 
 
 def _begin_unseen(generator: AsyncGenerator[Any, Any]) -> Any:
