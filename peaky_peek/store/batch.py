@@ -14,18 +14,28 @@ from peaky_peek.store import journal, records, schema
 
 _INSERT = f"INSERT INTO events ({', '.join(schema.EVENT_COLUMNS)}) VALUES ({', '.join('?' * 20)})"  # noqa: S608
 
-_COUNT = """
-UPDATE sessions SET events = events + ?1, llm_calls = llm_calls + ?2, tool_calls = tool_calls + ?3,
-    errors = errors + ?4, suspects = suspects + ?5, unpriced = unpriced + ?6,
-    input_tokens = CASE WHEN ?7 IS NULL THEN input_tokens ELSE coalesce(input_tokens, 0) + ?7 END,
-    output_tokens = CASE WHEN ?8 IS NULL THEN output_tokens ELSE coalesce(output_tokens, 0) + ?8 END,
-    cost_usd = CASE WHEN ?9 IS NULL THEN cost_usd ELSE coalesce(cost_usd, 0) + ?9 END
-WHERE session_id = ?10
-"""
-
-
 _MOST = 1 << 48
 """No call has as many tokens; a sum of a transaction's worth of smaller counts still fits a column."""
+
+_SUM = "sum(CASE WHEN typeof({0}) IN ('integer', 'real') AND abs({0}) < {1} THEN {0} END)"
+_COUNTS = {
+    "events": "count(*)",
+    "llm_calls": "sum(event_type = 'llm_request')",
+    "tool_calls": "sum(event_type = 'tool_call')",
+    "errors": "sum(failed <> 0)",
+    "suspects": "sum(suspect IS NOT NULL)",
+    "unpriced": "sum(event_type = 'llm_response' AND cost_usd IS NULL AND status IS NOT 'error')",
+}
+_SUMS = {name: _SUM.format(name, _MOST) for name in ("input_tokens", "output_tokens", "cost_usd")}
+_NEW = f"""
+SELECT session_id, min(position), json_group_array(DISTINCT agent), {", ".join((_COUNTS | _SUMS).values())}
+FROM events WHERE rowid > ? GROUP BY session_id
+"""  # noqa: S608
+_SETS = [f"{name} = {name} + ?{at}" for at, name in enumerate(_COUNTS, 1)] + [
+    f"{name} = CASE WHEN ?{at} IS NULL THEN {name} ELSE coalesce({name}, 0) + ?{at} END"
+    for at, name in enumerate(_SUMS, len(_COUNTS) + 1)
+]
+_ADD = f"UPDATE sessions SET {', '.join(_SETS)} WHERE session_id = ?{len(_SETS) + 1}"  # noqa: S608
 
 
 class Batch:
@@ -73,16 +83,18 @@ class Batch:
         rows, self._rows = self._rows, []
         if not rows:
             return
+        (before,) = self.connection.execute("SELECT coalesce(max(rowid), 0) FROM events").fetchone()
         self.connection.execute("SAVEPOINT rows")
         try:
             self.connection.executemany(_INSERT, rows)
         except (sqlite3.Error, OverflowError):  # a value that no column takes, or an id that the caller gave twice
             self.connection.execute("ROLLBACK TO rows")
-            rows = [self._insert(row) for row in rows]
+            for row in rows:
+                self._insert(row)
         self.connection.execute("RELEASE rows")
-        self._count(rows)
+        self._count(before)
 
-    def _insert(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _insert(self, row: tuple[Any, ...]) -> None:
         row = tuple(_scalar(value) for value in row)
         try:
             self.connection.execute(_INSERT, row)
@@ -91,40 +103,19 @@ class Batch:
             payload["metadata"] = (payload.get("metadata") or {}) | {"same_id_as": row[0]}
             row = (ids.id_at(row[2]), *row[1:-1], orjson.dumps(payload).decode())
             self.connection.execute(_INSERT, row)
-        return row
 
-    def _count(self, rows: list[tuple[Any, ...]]) -> None:
-        totals: dict[str, list[Any]] = {}
-        agents: dict[str, set[str]] = {}
-        for row in rows:
-            session, kind, agent = row[1], row[4], row[6]
-            total = totals.get(session)
-            if total is None:
-                total = totals[session] = [0, 0, 0, 0, 0, 0, None, None, None, row[2]]
-            total[0] += 1
-            total[1] += kind == "llm_request"
-            total[2] += kind == "tool_call"
-            total[3] += bool(row[11])
-            total[4] += row[12] is not None
-            if kind == "llm_response":
-                total[5] += row[17] is None and row[10] != "error"
-                for at, value in ((6, row[15]), (7, row[16]), (8, row[17])):
-                    if isinstance(value, (int, float)) and abs(value) < _MOST:
-                        total[at] = value if total[at] is None else total[at] + value
-            if isinstance(agent, str):
-                agents.setdefault(session, set()).add(agent)
-        for session, total in totals.items():
-            if not self.connection.execute(_COUNT, (*total[:9], session)).rowcount:
-                self.stub(session, total[9])
-                self.connection.execute(_COUNT, (*total[:9], session))
-        for session, names in agents.items():
-            self._add_agents(session, names)
+    def _count(self, before: int) -> None:
+        """Add the events behind a rowid to what their sessions count: SQLite does it while Python's other threads run."""
+        for session, position, agents, *counts in self.connection.execute(_NEW, (before,)).fetchall():
+            if not self.connection.execute(_ADD, (*counts, session)).rowcount:
+                self.stub(session, position)
+                self.connection.execute(_ADD, (*counts, session))
+            self._add_agents(session, {name for name in orjson.loads(agents) if isinstance(name, str)})
 
     def _add_agents(self, session: str, names: set[str]) -> None:
         (known,) = self.connection.execute("SELECT agents FROM sessions WHERE session_id = ?", (session,)).fetchone()
         listed = orjson.loads(known)
-        new = sorted(names.difference(listed))
-        if new:
+        if new := sorted(names.difference(listed)):
             merged = orjson.dumps([*listed, *new]).decode()
             self.connection.execute("UPDATE sessions SET agents = ? WHERE session_id = ?", (merged, session))
 

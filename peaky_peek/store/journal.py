@@ -178,11 +178,11 @@ def read(path: Path, offset: int) -> Iterator[tuple[bytes | None, int]]:
     with path.open("rb") as file:
         file.seek(base)
         rest = file.read()
-    while at + _FRAME.size <= len(rest):
-        mark, length, crc = _FRAME.unpack_from(rest, at)
-        end = at + _FRAME.size + length
-        body = rest[at + _FRAME.size : end]
-        if mark == _MARK and end <= len(rest) and zlib.crc32(body) == crc:
+    size, unpack, checksum = len(rest), _FRAME.unpack_from, zlib.crc32
+    while (start := at + _FRAME.size) <= size:
+        mark, length, crc = unpack(rest, at)
+        end = start + length
+        if mark == _MARK and end <= size and checksum(body := rest[start:end]) == crc:
             yield body, base + end
             at = end
         else:

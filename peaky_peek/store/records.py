@@ -9,6 +9,7 @@ import orjson
 
 from peaky_peek import encoding
 from peaky_peek.events import EVENT_CLASSES, Event, EventType
+from peaky_peek.store import schema
 
 _PAYLOAD_BASE = ("data", "metadata", "upstream_event_ids")
 
@@ -16,8 +17,9 @@ _PAYLOAD_BASE = ("data", "metadata", "upstream_event_ids")
 def encode_event(event: Event, max_payload: int | None = None, **instead: Any) -> bytes:
     """Return the body of an event record: the header, a newline, the payload as tagged JSON.
 
-    The header is `["E", ...]` and then the values of `schema.EVENT_COLUMNS` up to the payload. `max_payload`
-    cuts each typed field to that many bytes, and marks it; `instead` is written in place of typed fields.
+    The header is `["E", ...]` and then the values of `schema.EVENT_COLUMNS` up to the payload, which does not repeat
+    text that has a column. `max_payload` cuts each typed field to that many bytes, and marks it; `instead` is written in
+    place of typed fields.
     """
     payload = event.typed()
     if instead:
@@ -34,12 +36,13 @@ def encode_event(event: Event, max_payload: int | None = None, **instead: Any) -
         verdict = False, None
     header = [
         "E", event.id, event.session_id, event.position, event.parent_id, event.kind, event.name, event.agent,
-        event.time_us, event.duration_ms, event.status, event.importance, *verdict, *_type_columns(event.kind, payload),
+        event.time_us, event.duration_ms, event.status, event.importance, *verdict, *_take_columns(event.kind, payload),
     ]  # fmt: skip
     try:
         line = orjson.dumps(header)
     except TypeError:  # text that is no text: the column shows the nearest, the payload keeps it exactly
-        payload["exact"] = {"name": event.name, "agent": event.agent, "parent_id": event.parent_id}
+        own = [name for name in _TEXT_COLUMNS if name in event.typed_fields]
+        payload["exact"] = {name: getattr(event, name) for name in ("name", "agent", "parent_id", *own)}
         line = orjson.dumps([_column(value) for value in header])
     encoded = encoding.encode(payload)
     if max_payload is not None and len(encoded) > max_payload:
@@ -47,15 +50,22 @@ def encode_event(event: Event, max_payload: int | None = None, **instead: Any) -
     return line + b"\n" + encoded
 
 
-def _type_columns(kind: str, payload: dict[str, Any]) -> tuple[Any, ...]:
-    """Return model, tool_name, input_tokens, output_tokens, cost_usd and error_type."""
+def _take_columns(kind: str, payload: dict[str, Any]) -> tuple[Any, ...]:
+    """Return model, tool_name, input_tokens, output_tokens, cost_usd and error_type; text leaves the payload."""
     if kind in _TOOLS:
-        return None, payload.get("tool_name"), None, None, None, None
+        return None, _take(payload, "tool_name"), None, None, None, None
     if kind in _MODELS:
         usage = payload.get("usage")
         counts = (usage.get("input"), usage.get("output")) if isinstance(usage, dict) else (None, None)
-        return payload.get("model"), None, *map(_number, (*counts, payload.get("cost_usd"))), None
-    return None, None, None, None, None, payload.get("error_type")
+        return _take(payload, "model"), None, *map(_number, (*counts, payload.get("cost_usd"))), None
+    return None, None, None, None, None, _take(payload, "error_type") if kind == "error" else None
+
+
+def _take(payload: dict[str, Any], name: str) -> Any:
+    value = payload.get(name)
+    if type(value) is str:
+        del payload[name]
+    return value
 
 
 def _number(value: Any) -> int | float | None:
@@ -64,6 +74,7 @@ def _number(value: Any) -> int | float | None:
 
 _TOOLS = ("tool_call", "tool_result")
 _MODELS = ("llm_request", "llm_response")
+_TEXT_COLUMNS = {name: schema.EVENT_COLUMNS.index(name) for name in ("model", "tool_name", "error_type")}
 
 
 def _column(value: Any) -> Any:
@@ -100,11 +111,12 @@ def event_from_row(row: Sequence[Any], messages_of: Callable[[str], list[Any]] |
     if messages_of is not None:
         payload = resolve_history(payload, messages_of)
     cls = EVENT_CLASSES[EventType(kind)]
-    fields = {key: payload[key] for key in (*cls.typed_fields, *_PAYLOAD_BASE) if key in payload}
-    exact = {"parent_id": parent_id, "name": name, "agent": agent} | payload.get("exact", {})
+    fields = {name: row[at] for name, at in _TEXT_COLUMNS.items() if name in cls.typed_fields and row[at] is not None}
+    fields |= {key: payload[key] for key in (*cls.typed_fields, *_PAYLOAD_BASE) if key in payload}
+    fields |= {"parent_id": parent_id, "name": name, "agent": agent} | payload.get("exact", {})
     return cls(
         id=event_id, session_id=session_id, position=position, time_us=time_us, duration_ms=duration_ms,
-        status=status, importance=importance, **exact, **fields,
+        status=status, importance=importance, **fields,
     )  # fmt: skip
 
 
