@@ -10,10 +10,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 import peaky_peek.capture.providers  # noqa: F401 - whoever ingests must know how to read model calls
-from peaky_peek.capture.control import init, pause, status, uninstall
+from peaky_peek.capture import watching as _watching
+from peaky_peek.capture.alerts import Alert
+from peaky_peek.capture.control import init, pause, uninstall
 from peaky_peek.capture.decorators import llm, tool, trace
+from peaky_peek.capture.listeners import off_event, on_event
 from peaky_peek.capture.spans import TraceContext, start_session, trace_session
-from peaky_peek.errors import PeekError
+from peaky_peek.capture.status import status
+from peaky_peek.errors import BudgetExceeded, PeekError
 
 if TYPE_CHECKING:
     from peaky_peek.capture.labels import label
@@ -46,12 +50,14 @@ _LAZY = {
 }  # fmt: skip
 __version__ = "0.1.0"
 __all__ = [
-    "ALL", "SCHEMA", "PeekError", "TraceContext", "decisions", "demo", "event", "events", "graph", "init", "label",
-    "llm", "llm_calls", "load", "messages", "pause", "session", "sessions", "set_price", "start_session", "status",
-    "tool", "tool_calls", "trace", "trace_session", "tree", "uninstall",
+    "ALL", "SCHEMA", "Alert", "BudgetExceeded", "PeekError", "TraceContext", "decisions", "demo", "event", "events",
+    "graph", "init", "label", "llm", "llm_calls", "load", "messages", "off_event", "on_event", "pause", "session",
+    "sessions", "set_price", "start_session", "status", "tool", "tool_calls", "trace", "trace_session", "tree",
+    "uninstall",
 ]  # fmt: skip
 
 
+_watching.RULES = "peaky_peek.analysis.alerts"
 globals().pop("events", None)  # the module of the vocabulary; here the name means the frame, after a reload too
 
 

@@ -38,5 +38,9 @@ class StoreUnreadable(PeekError):
     """The file is not a Peaky Peek store, or one of a newer version. It was left untouched."""
 
 
+class BudgetExceeded(PeekError):
+    """A run has spent what `pp.init(max_cost_usd=..., on_limit="raise")` allows; no further model call starts."""
+
+
 class StoreReadOnly(PeekError):
     """The store's folder cannot be written."""

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from peaky_peek import store
+from peaky_peek.capture import watching
 from peaky_peek.errors import QueryError
 from peaky_peek.events import Error, Event, LLMRequest, LLMResponse, ToolCall, ToolResult
 from peaky_peek.store import calls, columns, dtypes, query, reader
@@ -173,6 +174,8 @@ def _store() -> Database:
     """Return the store in use, with everything recorded so far in it."""
     db = store.current()
     db.ingest()
+    if watching.settle():
+        db.ingest()
     return db
 
 

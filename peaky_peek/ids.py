@@ -73,3 +73,13 @@ def stamp() -> tuple[int, str, int]:
 def new_id() -> str:
     """Return a fresh UUIDv7 at a new position."""
     return id_at(new_position())
+
+
+def named(position: int, name: bytes) -> str:
+    """Return the UUIDv7 at `position` that anybody gets for the same name."""
+    import hashlib
+
+    ms = position >> COUNTER_BITS
+    digest = hashlib.blake2b(name, digest_size=9).hexdigest()
+    tail = f"{position & 0xFFFFF:05x}{digest[:7]}"
+    return f"{ms >> 16:08x}-{ms & 0xFFFF:04x}-7{digest[7:10]}-{0x8000 | int(digest[10:14], 16) & 0x3FFF:04x}-{tail}"

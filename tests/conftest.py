@@ -31,14 +31,16 @@ os.environ |= {
 def store(tmp_path: Path) -> Iterator[Database]:
     """The store in use: empty, and the test's own. Nothing stays open for the next test to fall into."""
     from peaky_peek import store as stores
-    from peaky_peek.capture import context, recorder
+    from peaky_peek.capture import context, recorder, watching
 
     yield stores.use(tmp_path / "peek.db")
+    watching.clear()
     recorder.close()
     recorder.configure()
     stores.current().close()
     stores.use(None)
     context.forget_all()
+    context.limit = None
     context.CURRENT.set(None)
 
 

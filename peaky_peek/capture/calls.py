@@ -8,9 +8,9 @@ from contextvars import ContextVar
 from typing import Any
 
 from peaky_peek import ids
-from peaky_peek.capture import faults, providers
+from peaky_peek.capture import context, faults, limits, providers
 from peaky_peek.capture.bodies import Bodies
-from peaky_peek.capture.context import Scope, now_us, scope_for_event
+from peaky_peek.capture.context import CURRENT, Scope, now_us, scope_for_event
 from peaky_peek.capture.providers import sse
 from peaky_peek.capture.recorder import recorder
 
@@ -134,7 +134,26 @@ def begin(request: Any) -> Call | None:
     if not providers.recognises(path, body):
         return None
     scope = scope_for_event()
-    return Call(request, body, scope) if scope is not None and scope.session.sampled else None
+    if scope is None or not scope.session.sampled:
+        return None
+    if scope.session.limit is not None:
+        limits.stop_if_over(scope.session)
+    return Call(request, body, scope)
+
+
+def hold(request: Any) -> None:
+    """Stop a run over its limit where SDKs build a request: they take what is raised later for a fault of the network.
+
+    Raises:
+        BudgetExceeded: it is a model call, and the run has spent more than it may.
+    """
+    scope = CURRENT.get()
+    limit = context.limit if scope is None else scope.session.limit
+    if limit is None or not limit.stops or request.method != "POST" or not request.url.path.endswith(providers.PATHS):
+        return
+    scope = scope_for_event()
+    if scope is not None:
+        limits.stop_if_over(scope.session)
 
 
 def _chosen(headers: Any, names: tuple[bytes, ...]) -> list[tuple[str, str]]:

@@ -19,6 +19,13 @@ from peaky_peek.capture.recorder import active, recorder
 from peaky_peek.store.started import note_started
 
 
+class Limit(NamedTuple):
+    """What a root session with its sub-sessions and child processes may cost, and whether the agent is stopped then."""
+
+    max_cost_usd: float
+    stops: bool
+
+
 @dataclass(slots=True, eq=False)
 class OpenSession:
     """A session that this process has open."""
@@ -35,6 +42,8 @@ class OpenSession:
     """What events are put under whose place in it is only guessed."""
     raised: list[BaseException] = field(default_factory=list)
     """Exceptions on their way out, already recorded where they came from."""
+    limit: Limit | None = None
+    """What its run may cost."""
 
 
 class OpenCall(NamedTuple):
@@ -76,12 +85,20 @@ def inside(scope: Scope | None) -> Iterator[None]:
         CURRENT.set(before)
 
 
+SILENT = Scope(OpenSession("", "", "", sampled=False), None, None)
+"""Where nothing is recorded: listeners work here, or what they do would be told to them in turn."""
 open_sessions: dict[str, OpenSession] = {}
 paused = 0
 """How many want the recording off."""
+stopped = False
+"""Whether it was switched off altogether, until somebody begins a session or asks for it."""
 sample = 1.0
+limit: Limit | None = None
+"""What each run begun now may cost."""
 origin: dict[str, Any] = {}
 """Session columns that are the same for every session begun now: the notebook and the cell."""
+watch: Callable[[OpenSession], None] | None = None
+"""Told of each session that begins."""
 fallback: Callable[[], Scope | None] | None = None
 """Asked for the scope of events outside any session; a notebook gives the session of the running cell."""
 
@@ -103,6 +120,8 @@ def scope_for_event() -> Scope | None:
         return scope
     if fallback is not None and (scope := fallback()) is not None:
         return scope
+    if stopped:
+        return None
     if len(open_sessions) == 1:
         (session,) = open_sessions.values()
     else:
@@ -133,19 +152,20 @@ _STARTED_IN = "PEAKY_PEEK_PARENT"
 def for_programs(scope: Scope) -> dict[str, str]:
     """Return the environment variables that tell a program where it is started: see `started_in`."""
     path, session = str(store.current().path), scope.session
-    place = orjson.dumps([path, session.id, session.root_id, session.sampled, scope.parent_id]).decode()
-    return {"PEAKY_PEEK_DB": path, _STARTED_IN: place}
+    place = [path, session.id, session.root_id, session.sampled, session.limit, scope.parent_id]
+    return {"PEAKY_PEEK_DB": path, _STARTED_IN: orjson.dumps(place).decode()}
 
 
 def started_in() -> Scope | None:
     """Return the scope of another program that this one was started in, if both record into the same store."""
     try:
-        path, session_id, root_id, sampled, parent_id = orjson.loads(os.environ[_STARTED_IN])
+        path, session_id, root_id, sampled, of, parent_id = orjson.loads(os.environ[_STARTED_IN])
+        allowed = Limit(*of) if of else None
     except (KeyError, ValueError, TypeError):
         return None
     if path != str(store.current().path):
         return None
-    return Scope(OpenSession(session_id, session_id, root_id, bool(sampled)), parent_id, None)
+    return Scope(OpenSession(session_id, session_id, root_id, bool(sampled), limit=allowed), parent_id, None)
 
 
 def begin(name: str, *, session_id: str | None = None, parent: OpenSession | None = None, **fields: Any) -> OpenSession:
@@ -154,7 +174,7 @@ def begin(name: str, *, session_id: str | None = None, parent: OpenSession | Non
     session_id = session_id or ids.id_at(position)
     root = parent.root_id if parent else session_id
     sampled = parent.sampled if parent else sample >= 1.0 or int.from_bytes(os.urandom(4), "big") < sample * 2**32
-    session = OpenSession(session_id, name, root, sampled)
+    session = OpenSession(session_id, name, root, sampled, limit=parent.limit if parent else limit)
     if sampled:
         if parent is None or parent.id not in open_sessions:
             note_started(session_id)
@@ -167,6 +187,8 @@ def begin(name: str, *, session_id: str | None = None, parent: OpenSession | Non
         session.described = encoding.encode({key: value for key, value in values.items() if value is not None})
         recorder().record_raw("S", [session_id, position], session.described)
     open_sessions[session_id] = session
+    if watch is not None:
+        watch(session)
     return session
 
 

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from peaky_peek import store
-from peaky_peek.capture import context, faults, propagation, recorder, transport
+from peaky_peek.capture import context, limits, propagation, recorder, transport, watching
 
 
 def init(
     db: str | os.PathLike[str] | None = None, redact: Literal["secrets"] | None = "secrets", sample: float = 1.0,
-    max_payload_kb: float | None = None,
+    max_payload_kb: float | None = None, *, max_cost_usd: float | None = None,
+    on_limit: Literal["warn", "raise"] = "warn",
 ) -> None:  # fmt: skip
     """Choose how to record. Optional; may be called again, and the last call wins.
 
@@ -26,6 +27,9 @@ def init(
         redact: "secrets" replaces credentials before anything reaches the disk; None records them.
         sample: the share of sessions to record, 0 to 1; a session is recorded whole or not at all.
         max_payload_kb: cut longer values to this many KB, marked as cut; None records everything whole.
+        max_cost_usd: what a run (a root session with its sub-sessions and child processes) may cost in US dollars;
+            the call that crosses it gets a `behavior_alert`, and one line says so.
+        on_limit: "raise" stops the agent then: its next model or tool call raises `BudgetExceeded`.
 
     Example:
         >>> import os, tempfile
@@ -35,6 +39,7 @@ def init(
         raise ValueError(f'redact is "secrets" or None, not {redact!r}.')
     if not 0 <= sample <= 1:
         raise ValueError(f"sample is a share of sessions, from 0 to 1, not {sample}.")
+    limit = limits.limit(max_cost_usd, on_limit)
     if db is not None or "PEAKY_PEEK_DB" not in os.environ or store.chosen():
         store.use(db)
     recorder.configure(redact=redact, max_payload_kb=max_payload_kb)
@@ -42,8 +47,19 @@ def init(
     if active is not None and active.database is not store.current():
         recorder.close()
         context.move_open_sessions()
-    context.sample = sample
+    context.sample, context.stopped = sample, False
+    _allow(limit)
     transport.install()
+
+
+def _allow(limit: context.Limit | None) -> None:
+    """Let every run cost so much, those that are open too."""
+    if limit != context.limit:
+        watching.catch_up()  # under the limit that holds up to here
+    context.limit = limit
+    for session in list(context.open_sessions.values()):
+        session.limit = limit
+        watching.watch(session)
 
 
 @contextmanager
@@ -66,26 +82,12 @@ def pause() -> Any:
     return _paused()
 
 
-def status() -> dict[str, Any]:
-    """Return how the recording stands.
-
-    Keys: `store` (path), `recording` (bool), `open_sessions` (names), `lost` (events that could be written nowhere),
-    `faults` (our own, by what they said, with counts) and `problem` (why the store takes nothing in, or None).
-    """
-    active = recorder.active()
-    return {
-        "store": str(store.current().path),
-        "recording": not context.paused,
-        "open_sessions": [session.name for session in context.open_sessions.values()],
-        "lost": 0 if active is None else active.lost,
-        "faults": dict(faults.counts),
-        "problem": None if active is None else active.problem,
-    }
-
-
 def uninstall() -> None:
-    """Undo every patch, end what is open and stop recording until `init` or a new session."""
+    """Undo every patch, end what is open, forget listeners, and stop recording until `init` or a new session."""
+    context.stopped = True
     context.end_all()
+    watching.finish()
+    watching.clear()
     transport.uninstall()
     propagation.uninstall()
     recorder.close()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, Self, TypeVar, overload
 
-from peaky_peek.capture import faults
+from peaky_peek.capture import faults, limits
 from peaky_peek.capture.context import Scope, inside, scope_for_event, tag_list
 from peaky_peek.capture.spans import TraceContext, described_error
 from peaky_peek.capture.verbs import Common, Verbs, emit
@@ -105,6 +105,8 @@ def llm(*, model: str | None = None, provider: str | None = None) -> Callable[[F
 class _CallSpan:
     """A call with its answer, under the event around it."""
 
+    _is_model_call = False
+
     def __init__(self) -> None:
         self.output: Any = None
         self._scope: Scope | None = None
@@ -113,7 +115,9 @@ class _CallSpan:
 
     def open(self) -> Self:
         try:
-            self._scope = scope_for_event()
+            self._scope = scope = scope_for_event()
+            if scope is not None and scope.session.limit is not None:
+                limits.stop_if_over(scope.session, look=self._is_model_call)
             self._opened_in = os.getpid()
             self._started_at = time.perf_counter_ns()
             if self._scope is not None:
@@ -157,6 +161,8 @@ class _ToolSpan(_CallSpan):
 
 
 class _LLMSpan(_CallSpan):
+    _is_model_call = True
+
     def __init__(self, model: str | None, provider: str | None, arguments: dict[str, Any]) -> None:
         super().__init__()
         self._model, self._provider, self._arguments = model, provider, arguments
@@ -183,6 +189,8 @@ class _LLMSpan(_CallSpan):
 
 
 class _Answers(Verbs):
+    _may_stop = False  # the answer is paid for, and the agent's: the next call is stopped
+
     def __init__(self, scope: Scope) -> None:
         self._inside = scope
 

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
+from peaky_peek.errors import BudgetExceeded
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -24,17 +26,22 @@ def report(error: BaseException) -> None:
     """Count a fault of ours, and log it the first time it happens.
 
     Raises:
-        BaseException: the fault itself, in strict mode.
+        BaseException: the fault itself, in strict mode; and what is no fault: the user's own limit was reached.
     """
-    if strict:
+    if strict or isinstance(error, BudgetExceeded):
         raise error
-    what = said(error)[:500]
+    note("could not record", said(error))
+
+
+def note(trouble: str, what: str) -> None:
+    """Count what went wrong, and log it the first time it happens."""
+    what = what[:500]
     counts[what] += 1
     if counts[what] == 1:
         with suppress(Exception):  # handlers and filters are the application's, and there is no import at its end
             import logging
 
-            logging.getLogger("peaky_peek").warning("could not record: %s (said once; pp.status() counts them)", what)
+            logging.getLogger("peaky_peek").warning("%s: %s (said once; pp.status() counts them)", trouble, what)
 
 
 def text(value: object) -> str:

@@ -6,6 +6,7 @@ A price that is not known is None. It is never 0 and never a guess, so a sum of 
 from __future__ import annotations
 
 import functools
+import math
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -43,6 +44,17 @@ def cost_usd(provider: str | None, model: str, usage: Mapping[str, int | None]) 
             return None
     cost = sum(count * _rate(prices[kind], input_tokens) for kind, count in counts.items() if kind in prices) / 1e6
     return float(cost + prices.get("request", 0) / 1000)
+
+
+def dollars(usd: float) -> str:
+    """Return an amount with as many digits as matter.
+
+    >>> dollars(1.0), dollars(0.834), dollars(0.0123), dollars(0.0000042)
+    ('$1.00', '$0.83', '$0.0123', '$0.0000042')
+    """
+    if usd >= 0.1 or usd <= 0:
+        return f"${usd:,.2f}"
+    return "$" + f"{usd:.{2 - math.floor(math.log10(usd))}f}".rstrip("0").ljust(4, "0")
 
 
 def set_price(

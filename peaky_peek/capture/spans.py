@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from peaky_peek.capture import context, faults, propagation, transport
-from peaky_peek.capture.context import CURRENT, OpenSession, Scope
+from peaky_peek.capture.context import CURRENT, SILENT, OpenSession, Scope
 from peaky_peek.capture.verbs import Common, Verbs, emit
 from peaky_peek.errors import PeekError
 from peaky_peek.events import AgentEnd, AgentStart, Error, Event
@@ -96,6 +96,7 @@ class TraceContext(Verbs):
         if outside is not None and not self._new_session and not outside.session.ended:
             self._session, parent_id = outside.session, outside.parent_id
         else:
+            context.stopped = False
             propagation.install()
             transport.install()
             outside = outside or context.started_in()
@@ -182,7 +183,9 @@ class TraceContext(Verbs):
         if context.paused or self._inside is None:
             return None
         scope = CURRENT.get()  # a span opened inside this one, by a tool say, is where it happens
-        return scope if scope is not None and scope.session is self._session else self._inside
+        if scope is None or (scope.session is not self._session and scope is not SILENT):
+            return self._inside
+        return scope
 
     def __repr__(self) -> str:
         return f"TraceContext({self.name!r})"

@@ -20,11 +20,13 @@ MODULES = ("httpx", "httpx2")
 
 class _Patch(NamedTuple):
     client: type
+    name: str
     original: Callable[..., Any]
+    is_inherited: bool
     ours: Callable[..., Any]
 
 
-_patches: dict[type, _Patch] = {}
+_patches: dict[tuple[type, str], _Patch] = {}
 _installed = False
 
 
@@ -42,20 +44,36 @@ def uninstall() -> None:
     _installed = False
     for name in MODULES:
         forget(name, _patch)
-    for patch in list(_patches.values()):
-        if patch.client.__dict__.get("send") is patch.ours:
-            patch.client.send = patch.original  # type: ignore[attr-defined]
-            del _patches[patch.client]
+    for place, patch in list(_patches.items()):
+        if patch.client.__dict__.get(patch.name) is patch.ours:
+            if patch.is_inherited:
+                delattr(patch.client, patch.name)
+            else:
+                setattr(patch.client, patch.name, patch.original)
+            del _patches[place]
 
 
 @faults.guarded
 def _patch(module: ModuleType) -> None:
-    for name, wrap in (("Client", _sync), ("AsyncClient", _async)):
-        client = getattr(module, name, None)
-        if client is not None and client not in _patches:
-            original = client.send
-            _patches[client] = _Patch(client, original, wrap(original, module))
-            client.send = _patches[client].ours
+    for kind, wrap_send in (("Client", _sync), ("AsyncClient", _async)):
+        client = getattr(module, kind, None)
+        for name, wrap in (("send", wrap_send), ("build_request", _holding)):
+            if client is not None and (client, name) not in _patches:
+                original = getattr(client, name)
+                patch = _Patch(client, name, original, name not in client.__dict__, wrap(original, module))
+                setattr(client, name, patch.ours)
+                _patches[client, name] = patch
+
+
+def _holding(original: Callable[..., Any], _: Any) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def build_request(self: Any, *args: Any, **kwargs: Any) -> Any:
+        request = original(self, *args, **kwargs)
+        if _installed:
+            calls.hold(request)
+        return request
+
+    return build_request
 
 
 def _sync(original: Callable[..., Any], module: Any) -> Callable[..., Any]:

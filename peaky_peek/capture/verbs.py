@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, TypedDict, TypeVar, Unpack, cast
 
 from peaky_peek import ids
-from peaky_peek.capture import faults, pairing
+from peaky_peek.capture import faults, limits, pairing
 from peaky_peek.capture.context import OpenCall, Scope, now_us
 from peaky_peek.capture.recorder import recorder
 from peaky_peek.events import (
@@ -110,6 +110,9 @@ _NAMED_AFTER = dict.fromkeys(EventType, "name") | {
 class Verbs:
     """Records events into one scope. Every verb returns its event, which may be awaited."""
 
+    _may_stop = True
+    """Whether a run over its limit is stopped as soon as an answer is recorded."""
+
     def _scope(self) -> Scope | None:
         raise NotImplementedError
 
@@ -130,7 +133,10 @@ class Verbs:
     ) -> ToolCall:
         """Record that a tool is called."""
         typed = {"tool_name": tool_name, "arguments": arguments, "call_id": call_id}
-        return pairing.opened(emit(ToolCall, scope := self._scope(), common, typed), scope)
+        scope = self._scope()
+        if scope is not None and scope.session.limit is not None:
+            limits.stop_if_over(scope.session, look=False)
+        return pairing.opened(emit(ToolCall, scope, common, typed), scope)
 
     def record_tool_result(
         self, tool_name: str, result: Any = None, error: str | None = None, *,
@@ -155,7 +161,10 @@ class Verbs:
             "provider": provider, "model": model, "messages": messages, "tools": tools, "settings": settings,
             "stream": stream,
         }  # fmt: skip
-        return pairing.opened(emit(LLMRequest, scope := self._scope(), common, typed), scope)
+        scope = self._scope()
+        if scope is not None and scope.session.limit is not None:
+            limits.stop_if_over(scope.session)
+        return pairing.opened(emit(LLMRequest, scope, common, typed), scope)
 
     def record_llm_response(
         self, model: str | None = None, content: Any = None, *, tool_calls: list[Any] | None = None,
@@ -172,7 +181,10 @@ class Verbs:
         }  # fmt: skip
         scope = self._scope()
         answered = pairing.closed(scope, common.get("parent_id"))
-        return emit(LLMResponse, scope, _answering(answered, common), typed)
+        response = emit(LLMResponse, scope, _answering(answered, common), typed)
+        if scope is not None and scope.session.limit is not None and self._may_stop:
+            limits.stop_if_over(scope.session)
+        return response
 
     def record_error(
         self,

@@ -23,6 +23,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     _cells.install()
     shell.register_magics(PeekMagics)
     shell.Completer.custom_matchers.append(complete)
+    context.stopped = False
     transport.install()
 
 

@@ -13,7 +13,7 @@ from peaky_peek.events import Event
 from peaky_peek.store import journal, records, schema
 
 _INSERT = f"INSERT INTO events ({', '.join(schema.EVENT_COLUMNS)}) VALUES ({', '.join('?' * 20)})"  # noqa: S608
-
+_SAME = "SELECT 1 FROM events WHERE (event_id, session_id, position, parent_id, event_type) IS (?, ?, ?, ?, ?)"
 _MOST = 1 << 48
 """No call has as many tokens; a sum of a transaction's worth of smaller counts still fits a column."""
 
@@ -95,10 +95,13 @@ class Batch:
         self._count(before)
 
     def _insert(self, row: tuple[Any, ...]) -> None:
+        """Insert one event, unless it is here already: two processes may find the same alert in the same place."""
         row = tuple(_scalar(value) for value in row)
         try:
             self.connection.execute(_INSERT, row)
         except sqlite3.IntegrityError:
+            if self.connection.execute(_SAME, row[:5]).fetchone():
+                return
             payload = orjson.loads(row[-1])
             payload["metadata"] = (payload.get("metadata") or {}) | {"same_id_as": row[0]}
             row = (ids.id_at(row[2]), *row[1:-1], orjson.dumps(payload).decode())

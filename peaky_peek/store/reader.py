@@ -143,7 +143,7 @@ def read_events(
 
 
 def _typed(db: Database, rows: Iterable[Sequence[Any]]) -> list[Event]:
-    messages_of = _Histories(db)
+    messages_of = Messages(db)
     events = []
     for row in rows:
         event = event_from_row(row, messages_of)
@@ -153,7 +153,7 @@ def _typed(db: Database, rows: Iterable[Sequence[Any]]) -> list[Event]:
     return events
 
 
-class _Histories:
+class Messages:
     """The messages of requests by event id: one that resends a conversation names the earlier request it repeats."""
 
     def __init__(self, db: Database) -> None:

@@ -43,7 +43,7 @@ assert not {"httpx", "httpx2"} & sys.modules.keys()
 import httpx, httpx2
 
 before = httpx.Client.send
-assert all(client in transport._patches for m in (httpx, httpx2) for client in (m.Client, m.AsyncClient))
+assert all((client, "send") in transport._patches for m in (httpx, httpx2) for client in (m.Client, m.AsyncClient))
 pp.uninstall()
 assert httpx.Client.send is not before and not transport._patches
 """

@@ -1,0 +1,93 @@
+"""What a run may cost, and the one thing of ours that may stop an agent: its user said so."""
+
+from __future__ import annotations
+
+import math
+import sqlite3
+from contextlib import suppress
+from typing import Literal
+
+from peaky_peek import store
+from peaky_peek.capture.context import Limit, OpenSession
+from peaky_peek.capture.pricing import dollars
+from peaky_peek.errors import BudgetExceeded, PeekError
+
+_WAIT = 0.5
+_SUM = "SELECT sum(cost_usd), sum(unpriced) FROM sessions WHERE root_session_id = ?1 OR session_id = ?1"
+
+
+def limit(max_cost_usd: float | None, on_limit: Literal["warn", "raise"]) -> Limit | None:
+    """Return the limit that the user asks for, or None.
+
+    Raises:
+        ValueError: for what is no limit.
+    """
+    if on_limit not in ("warn", "raise"):
+        raise ValueError(f'on_limit is "warn" or "raise", not {on_limit!r}.')
+    if max_cost_usd is None:
+        return None
+    is_number = isinstance(max_cost_usd, (int, float)) and not isinstance(max_cost_usd, bool)
+    if not is_number or not 0 < max_cost_usd < math.inf:
+        raise ValueError(f"max_cost_usd is a number of US dollars above 0, or None, not {max_cost_usd!r}.")
+    return Limit(float(max_cost_usd), on_limit == "raise")
+
+
+def is_over(spent: float, max_cost_usd: float) -> bool:
+    """Tell whether more was spent than allowed; the order of a sum makes no difference."""
+    return spent > max_cost_usd * (1 + 1e-9)
+
+
+def said(spent: float | None, unpriced: int, max_cost_usd: float | None = None) -> str:
+    """Return what was spent, as people say it.
+
+    >>> said(1.02, 0, 1.0)
+    '$1.02 of $1.00 spent'
+    >>> said(0.83, 3)
+    'at least $0.83, 3 calls unpriced'
+    """
+    least = "at least " if unpriced else ""
+    limit = "" if max_cost_usd is None else f" of {dollars(max_cost_usd)} spent"
+    calls = f", {unpriced} call{'s' * (unpriced != 1)} unpriced" if unpriced else ""
+    return f"{least}{dollars(spent or 0.0)}{limit}{calls}"
+
+
+def spent(root_id: str) -> tuple[float | None, int]:
+    """Return what a run has cost as far as the store knows, and how many calls have no known price."""
+    cost, unpriced = store.current().connection().execute(_SUM, (root_id,)).fetchone()
+    return cost, unpriced or 0
+
+
+def stop_if_over(session: OpenSession, *, look: bool = True) -> None:
+    """Let nothing more happen in a run that is over its limit, if the limit says so.
+
+    Args:
+        session: where something is about to happen.
+        look: take in what is pending and add up; else trust what was found before.
+
+    Raises:
+        BudgetExceeded: it has spent more than it may.
+    """
+    of = session.limit
+    if of is None or not of.stops or not session.sampled:
+        return
+    run = session.root_id, of
+    if look and run not in _over:
+        with suppress(PeekError, sqlite3.Error):  # locked by somebody for long: what is known has to do
+            store.current().ingest(wait=_WAIT)
+        try:
+            cost, unpriced = spent(session.root_id)
+        except (PeekError, sqlite3.Error):
+            return
+        if cost is not None and is_over(cost, of.max_cost_usd):
+            note_over(session.root_id, of, said(cost, unpriced, of.max_cost_usd))
+    if run in _over:
+        raise BudgetExceeded(f"{_over[run]}: the run stops here. `pp.init(max_cost_usd=...)` sets another limit.")
+
+
+def note_over(root_id: str, of: Limit, what: str) -> None:
+    """Remember that a run is over its limit."""
+    _over.setdefault((root_id, of), what)
+
+
+_over: dict[tuple[str, Limit], str] = {}
+"""What was said of the runs of this process that are over their limit."""
