@@ -496,3 +496,30 @@ def test_open_sessions_outlive_new_settings_and_move_to_a_new_store(store: Datab
     assert pp.sessions().status.tolist() == ["completed"]
     pp.init(db=store.path)
     assert pp.sessions()[["name", "status", "events"]].to_numpy().tolist() == [["chat", "interrupted", 2]]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda messages: messages[0].update(content="another"),
+        lambda messages: messages[1]["tool_calls"][0].update(id="2"),
+        lambda messages: messages[2].update(count=True),
+        lambda messages: messages[2].update(extra=None),
+        lambda messages: messages.pop(1),
+        lambda messages: messages.insert(0, {"role": "system", "content": "new"}),
+    ],
+    ids=["text", "call", "number", "key", "gone", "before"],
+)
+def test_a_conversation_that_was_changed_on_the_way_is_recorded_as_it_was_sent(change: Any) -> None:
+    messages: list[Any] = [
+        {"role": "user", "content": "question"},
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "1"}]},
+        {"role": "tool", "tool_call_id": "1", "content": "42", "count": 1},
+    ]
+    with pp.trace_session("chat") as ctx:
+        ctx.record_llm_request("m", messages)
+        change(messages)
+        changed = ctx.record_llm_request("m", [*messages, {"role": "user", "content": "again"}])
+        sent = [dict(message) for message in messages]
+    assert pp.event(changed).messages == [*sent, {"role": "user", "content": "again"}]
+    assert [type(m.get("count")) for m in pp.event(changed).messages[:-1]] == [type(m.get("count")) for m in sent]

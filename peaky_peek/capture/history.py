@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import Any
 
 from peaky_peek import encoding
 from peaky_peek.events import LLMRequest
 from peaky_peek.store import records
-
-_ROLE, _CONTENT = itemgetter("role"), itemgetter("content")
 
 
 class Histories:
@@ -46,51 +43,54 @@ class Histories:
 
 
 class Sent:
-    """What tells later whether messages changed: the text of plain ones, which cannot change, the encoding of others.
+    """What tells later whether messages changed: copies of those that are nothing but text, the encoding of others.
 
-    Comparing runs over whole lists in C, where text that is the very same object is not looked at again.
+    Copies are compared in C, which does not look at text again that is the very same object.
     """
 
     def __init__(
         self, event_id: str, segment: str | None, messages: list[Any], former: Sent | None = None, keep: int = 0
     ) -> None:
         self.event_id, self.segment = event_id, segment
-        self.roles: list[Any] = [] if former is None else former.roles[:keep]
-        self.contents: list[Any] = [] if former is None else former.contents[:keep]
-        self.others: dict[int, bytes] = (
-            {} if former is None else {at: known for at, known in former.others.items() if at < keep}
-        )
-        for at in range(keep, len(messages)):
-            message = messages[at]
-            plain = type(message) is dict and len(message) == 2 and type(message.get("content")) is str
-            self.roles.append(message.get("role") if plain else None)
-            self.contents.append(message["content"] if plain else None)
-            if not plain:
-                self.others[at] = encoding.encode(message)
+        self._known: list[Any] = [] if former is None else former._known[:keep]
+        self._known += map(_kept, messages[keep:])
 
     def common(self, messages: list[Any]) -> int:
         """Return with how many of the known messages `messages` begin."""
-        if not self.others and len(messages) >= len(self.roles):
-            begin = messages[: len(self.roles)]
-            try:
-                if (
-                    [*map(_CONTENT, begin)] == self.contents
-                    and [*map(_ROLE, begin)] == self.roles
-                    and {*map(len, begin)} == {2}
-                ):
-                    return len(begin)
-            except (KeyError, TypeError):
-                pass
-        count = 0
-        for at, message in enumerate(messages[: len(self.roles)]):
-            if not self._same(at, message):
-                break
-            count += 1
-        return count
+        known = self._known
+        try:
+            if messages[: len(known)] == known:
+                return len(known)
+            both = zip(known, messages, strict=False)
+            return next(
+                (at for at, (one, other) in enumerate(both) if not _same(one, other)), min(len(known), len(messages))
+            )
+        except Exception:  # noqa: BLE001 - a message that cannot be compared is a new one
+            return 0
 
-    def _same(self, at: int, message: Any) -> bool:
-        if at in self.others:
-            return encoding.encode(message) == self.others[at]
-        if type(message) is not dict or len(message) != 2:
-            return False
-        return bool(message.get("content") == self.contents[at] and message.get("role") == self.roles[at])
+
+class _Encoded(bytes):
+    """A message that is more than text."""
+
+
+def _kept(message: Any) -> Any:
+    try:
+        return _copy(message)
+    except (TypeError, RecursionError):
+        return _Encoded(encoding.encode(message))
+
+
+def _copy(value: Any) -> Any:
+    """Return a copy of what is nothing but text. Numbers are more: 1 is equal to True."""
+    kind = type(value)
+    if kind is str or value is None:
+        return value
+    if kind is dict:
+        return {_copy(key): _copy(item) for key, item in value.items()}
+    if kind is list:
+        return [_copy(item) for item in value]
+    raise TypeError(kind)
+
+
+def _same(known: Any, message: Any) -> bool:
+    return bool(encoding.encode(message) == known if type(known) is _Encoded else message == known)

@@ -108,7 +108,7 @@ class Batch:
             self.connection.execute(_INSERT, row)
 
     def _count(self, before: int) -> None:
-        """Add the events behind a rowid to what their sessions count: SQLite does it while Python's other threads run."""
+        """Add the events behind a rowid to what their sessions count, in SQL: the agent's thread runs meanwhile."""
         for session, position, agents, *counts in self.connection.execute(_NEW, (before,)).fetchall():
             if not self.connection.execute(_ADD, (*counts, session)).rowcount:
                 self.stub(session, position)

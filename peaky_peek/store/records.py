@@ -18,8 +18,8 @@ def encode_event(event: Event, max_payload: int | None = None, **instead: Any) -
     """Return the body of an event record: the header, a newline, the payload as tagged JSON.
 
     The header is `["E", ...]` and then the values of `schema.EVENT_COLUMNS` up to the payload, which does not repeat
-    text that has a column. `max_payload` cuts each typed field to that many bytes, and marks it; `instead` is written in
-    place of typed fields.
+    text that has a column. `max_payload` cuts each typed field to that many bytes, and marks it; `instead` is written
+    in place of typed fields.
     """
     payload = event.typed()
     if instead:
