@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import os
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from peaky_peek.capture.importance import importance
 from peaky_peek.capture.redaction import Redactor, load_key
 from peaky_peek.errors import PeekError
 from peaky_peek.events import Event, LLMRequest
-from peaky_peek.store import records
+from peaky_peek.store import notices, records
 from peaky_peek.store.database import Database
 from peaky_peek.store.journal import JournalWriter
 from peaky_peek.store.writer import Writer
@@ -132,8 +131,7 @@ class Recorder:
             said = f"Peaky Peek records into {where}"
         self._is_new = False
         if said is not None:
-            with suppress(OSError, ValueError, RuntimeError):  # nobody listens, or another print is under way
-                print(said, file=sys.stderr)  # noqa: T201
+            notices.say(said)
 
 
 def _key_path(database: Database) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,6 +16,7 @@ from peaky_peek.interop.conversation import events_of
 from peaky_peek.interop.transcripts import Run
 from peaky_peek.store import reader, records
 from peaky_peek.store.batch import Batch
+from peaky_peek.store.connection import Connection
 from peaky_peek.store.started import note_started
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def load(
 class _Loading:
     """Makes the records of runs, so that all of them can be written at once."""
 
-    def __init__(self, connection: sqlite3.Connection, given: dict[str, Any]) -> None:
+    def __init__(self, connection: Connection, given: dict[str, Any]) -> None:
         self.session_ids: list[str] = []
         self._connection = connection
         self._given = given
@@ -117,7 +117,7 @@ class _Loading:
         status = "completed" if run.facts.error is None else "failed"
         return fields | {"name": name, "status": status, "root_session_id": start.session_id}
 
-    def write(self, connection: sqlite3.Connection) -> None:
+    def write(self, connection: Connection) -> None:
         """Write what was taken in."""
         batch = Batch(connection, "load")
         for session_id, bodies in _shown("Writing", self._bodies.items()):
@@ -135,7 +135,7 @@ def _shown(what: str, items: Iterable[T]) -> Iterable[T]:
     return bar
 
 
-def _digest_of(connection: sqlite3.Connection, session_id: str) -> str | None:
+def _digest_of(connection: Connection, session_id: str) -> str | None:
     """Return the digest of the transcript a session was made of, "" if of none; None if there is no such session."""
     start = "SELECT payload ->> '$.metadata.digest' FROM events WHERE session_id = ?1 ORDER BY position LIMIT 1"
     query = f"SELECT coalesce(({start}), '') FROM sessions WHERE session_id = ?1"  # noqa: S608 - no value in it

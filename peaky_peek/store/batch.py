@@ -9,8 +9,10 @@ from typing import Any
 import orjson
 
 from peaky_peek import encoding, ids
+from peaky_peek.errors import PeekError
 from peaky_peek.events import Event
 from peaky_peek.store import journal, records, schema
+from peaky_peek.store.connection import Connection
 
 _INSERT = f"INSERT INTO events ({', '.join(schema.EVENT_COLUMNS)}) VALUES ({', '.join('?' * 20)})"  # noqa: S608
 _SAME = "SELECT 1 FROM events WHERE (event_id, session_id, position, parent_id, event_type) IS (?, ?, ?, ?, ?)"
@@ -44,17 +46,18 @@ class Batch:
     Must be used inside a write transaction of `connection`.
     """
 
-    def __init__(self, connection: sqlite3.Connection, segment: str) -> None:
+    def __init__(self, connection: Connection, segment: str, offset: int = 0) -> None:
         self.connection = connection
         self.segment = segment
         self.count = 0
-        self.damaged = 0
+        self._offset = offset
         self._rows: list[tuple[Any, ...]] = []
 
-    def add(self, body: bytes | None, offset: int) -> None:
-        """Take in one record; None is a damaged stretch. What cannot be read is kept in `unreadable`, as it is."""
-        if body is None:
-            self.damaged += 1
+    def add(self, body: bytes, end: int) -> None:
+        """Take in one record, which ends at `end`. What cannot be read is kept in `unreadable`, as it is."""
+        self._offset, start = end, self._offset
+        if type(body) is journal.Damaged:
+            self._keep_unread(start, "damaged in the journal", body)
             return
         self.count += 1
         try:
@@ -64,13 +67,13 @@ class Batch:
             else:
                 self.flush()
                 INGESTERS[header[0]](self, header[1:], payload)
-        except sqlite3.OperationalError:  # the store's trouble, not the record's
+        except (PeekError, sqlite3.OperationalError):  # the store's trouble, not the record's
             raise
         except Exception as error:  # noqa: BLE001 - one bad record must not hold up all others
-            self._keep_unread(offset, error, body)
+            self._keep_unread(start, repr(error), body)
 
-    def _keep_unread(self, offset: int, error: Exception, body: bytes) -> None:
-        row = (self.segment, offset, repr(error), body)
+    def _keep_unread(self, offset: int | None, reason: str, body: bytes) -> None:
+        row = (self.segment, offset, reason, bytes(body))
         self.connection.execute("INSERT OR REPLACE INTO unreadable VALUES (?, ?, ?, ?)", row)
 
     def insert(self, event: Event) -> None:
@@ -90,7 +93,7 @@ class Batch:
         except (sqlite3.Error, OverflowError):  # a value that no column takes, or an id that the caller gave twice
             self.connection.execute("ROLLBACK TO rows")
             for row in rows:
-                self._insert(row)
+                self._insert_or_keep(row)
         self.connection.execute("RELEASE rows")
         self._count(before)
 
@@ -106,6 +109,14 @@ class Batch:
             payload["metadata"] = (payload.get("metadata") or {}) | {"same_id_as": row[0]}
             row = (ids.id_at(row[2]), *row[1:-1], orjson.dumps(payload).decode())
             self.connection.execute(_INSERT, row)
+
+    def _insert_or_keep(self, row: tuple[Any, ...]) -> None:
+        try:
+            self._insert(row)
+        except (PeekError, sqlite3.OperationalError):
+            raise
+        except Exception as error:  # noqa: BLE001 - one bad record must not hold up all others
+            self._keep_unread(None, repr(error), orjson.dumps(["E", *row[:-1]]) + b"\n" + str(row[-1]).encode())
 
     def _count(self, before: int) -> None:
         """Add the events behind a rowid to what their sessions count, in SQL: the agent's thread runs meanwhile."""
@@ -127,10 +138,10 @@ class Batch:
         for settle in ENDINGS:
             try:
                 settle(self, session)
-            except sqlite3.OperationalError:
+            except (PeekError, sqlite3.OperationalError):
                 raise
             except Exception as error:  # noqa: BLE001 - the session has ended all the same
-                self._keep_unread(0, error, session.encode())
+                self._keep_unread(0, repr(error), session.encode())
         self.flush()
 
     def stub(self, session: str, position: int) -> None:

@@ -12,13 +12,17 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import cast
 
-from peaky_peek.errors import StoreLocked, StoreReadOnly, StoreUnreadable
-from peaky_peek.store import journal, schema
+from peaky_peek.errors import PeekError, StoreLocked, StoreReadOnly
+from peaky_peek.store import filesystem, journal, notices, schema
 from peaky_peek.store.batch import Batch
+from peaky_peek.store.connection import ELSEWHERE, Connection, LoneConnection, connect, locked, set_mode
+from peaky_peek.store.filesystem import Mode
 
 _BATCH_BYTES = 8 << 20
-_ELSEWHERE = "choose another path with pp.init(db=...)."
+_TURN = 5.0
+"""Seconds that SQLite waits for a lock before we look at the clock again."""
 _inherited: list[object] = []
 """Connections that a forked child got from its parent: not used, not closed (which would drop the parent's log)."""
 
@@ -36,6 +40,8 @@ class Database:
         self._ingesting = threading.Lock()
         self.read_only = False
         """Whether the file can only be looked at; known after the first connection."""
+        self.mode: Mode | None = None
+        """How the file is used where it lies; known after the first connection."""
 
     def __repr__(self) -> str:
         return f"Database({str(self.path)!r})"
@@ -47,7 +53,7 @@ class Database:
         spare = Path(os.environ.get("TMPDIR", "/tmp")) / name  # noqa: S108 - used only if it is the user's alone
         return [Path(f"{self.path}.journals"), *([spare] if _is_ours(spare) else [])]
 
-    def connection(self) -> sqlite3.Connection:
+    def connection(self) -> Connection:
         """Return this thread's connection, in autocommit; it is closed when the thread ends.
 
         Raises:
@@ -74,7 +80,7 @@ class Database:
         self._local = threading.local()
         self._ingesting = threading.Lock()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> Connection:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.path.exists():  # not opened to find out: to close it would drop the locks of our other connections
@@ -84,37 +90,38 @@ class Database:
                     os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         except OSError as error:
             if not os.access(self.path, os.R_OK):
-                raise StoreReadOnly(f"{self.path} cannot be written ({error.strerror}): {_ELSEWHERE}") from None
+                raise StoreReadOnly(f"{self.path} cannot be written ({error.strerror}): {ELSEWHERE}") from None
             self.read_only = True
-        mode = "ro&immutable=1" if self.read_only else "rw"
-        uri = f"{self.path.as_uri()}?mode={mode}"
-        connection = None
+        if self.mode is None and not self.read_only:
+            self.mode = filesystem.mode_of(self.path.parent)
+            if self.mode is not Mode.WAL:
+                notices.say(f"Peaky Peek: {self.path} is used {self.mode.value}; that is slower and just as safe.")
+        if self.mode is Mode.ALONE:
+            lone = LoneConnection(self.path)
+            lone.prepare(self._prepare)
+            return cast("Connection", lone)
+        connection = connect(self.path, "mode=ro&immutable=1" if self.read_only else "mode=rw")
         try:
-            connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5)
             self._prepare(connection)
-        except (sqlite3.DatabaseError, StoreUnreadable) as error:
-            if connection is not None:
-                connection.close()
-            if isinstance(error, StoreUnreadable):
-                raise
-            if is_locked(error):
-                raise StoreLocked(locked_message(self.path)) from None
-            if isinstance(error, sqlite3.OperationalError):
-                raise StoreReadOnly(f"{self.path} cannot be used ({error}): {_ELSEWHERE}") from None
-            raise StoreUnreadable(
-                f"{self.path} is not a Peaky Peek store ({error}): move it away, or {_ELSEWHERE}"
-            ) from None
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
-    def _prepare(self, connection: sqlite3.Connection) -> None:
-        schema.check(connection, self.path)  # before the first pragma that would change a foreign file
-        if self.read_only:
-            return
-        connection.execute("PRAGMA page_size = 8192")  # of a new file: records of a KB or two leave less room unused
-        connection.execute("PRAGMA journal_mode = WAL")
-        schema.migrate(connection, self.path)
-        connection.execute("PRAGMA synchronous = NORMAL")
-        connection.execute("PRAGMA wal_autocheckpoint = 16000")
+    def _prepare(self, connection: Connection) -> None:
+        try:
+            version = schema.check(connection, self.path)  # before the first pragma that would change a foreign file
+        except StoreReadOnly:
+            if self.mode in (None, Mode.WAL):
+                raise
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # reads a log without the memory to share it
+            version = schema.check(connection, self.path)
+        if self.mode is not None:
+            connection.execute(
+                "PRAGMA page_size = 8192"
+            )  # of a new file: records of a KB or two leave less room unused
+            set_mode(connection, self.mode, is_new=version == 0)
+            schema.migrate(connection, self.path)
 
     def ingest(self, wait: float = 30.0, owner: str | None = None, stopped: Callable[[], bool] = lambda: False) -> int:
         """Move every pending journal record into the tables and return how many there were.
@@ -129,24 +136,19 @@ class Database:
         Raises:
             StoreLocked: if the lock does not come free; what is pending stays in the journal.
             StoreUnreadable: if the file is no store, or damaged.
+            StoreReadOnly: if it cannot be written.
         """
-        pending = [path for folder in self.journal_folders for path in journal.segments(folder)]
+        pending = self._segments()
         if owner is not None:
             pending = [path for path in pending if journal.owner_of(path.name) == owner]
         if not pending:
             return 0
         deadline = time.monotonic() + wait
         if not self._ingesting.acquire(timeout=max(0.0, wait)):  # by a thread that waits longer for the same lock
-            raise StoreLocked(locked_message(self.path))
+            raise locked(self.path)
         try:
             self.connection()
             return 0 if self.read_only else sum(self._ingest_segment(path, deadline, stopped) for path in pending)
-        except sqlite3.OperationalError:
-            raise
-        except sqlite3.DatabaseError as error:
-            raise StoreUnreadable(
-                f"{self.path} is damaged ({error}): move it away, or {_ELSEWHERE} What is new is safe in the journal."
-            ) from None
         finally:
             self._ingesting.release()
 
@@ -154,32 +156,29 @@ class Database:
         dead = journal.claim(path)
         count = 0
         try:
-            if not journal.readable(path):
+            if journal.version_of(path) > journal.VERSION:  # left for newer code; `health` says so
                 return 0
             if path.stat().st_size > max(_offset(self.connection(), path.name), journal.START):
-                count = sum(self._batches(path, deadline, stopped))
+                count = sum(self._batches(path, deadline, stopped, is_complete=dead is not None))
             if dead is not None and not stopped():
-                self._bury(path, min(deadline, time.monotonic() + 0.5))
-        except FileNotFoundError:  # another process ingested and deleted it meanwhile
+                with suppress(StoreLocked):  # all of it is in the store, and the next one who ingests cleans up
+                    self._bury(path, min(deadline, time.monotonic() + 0.5))
+        except OSError:  # another process took it in and deleted it meanwhile; or it cannot be read: `health` says so
             pass
-        except StoreLocked:
-            if time.monotonic() >= deadline:
-                raise
-            # all of it is in the store, and the next one who ingests cleans up
         finally:
             if dead is not None:
                 os.close(dead)
         return count
 
-    def _batches(self, path: Path, deadline: float, stopped: Callable[[], bool]) -> Iterator[int]:
+    def _batches(self, path: Path, deadline: float, stopped: Callable[[], bool], *, is_complete: bool) -> Iterator[int]:
         """Ingest a segment in transactions of bounded size; yields how many records each took."""
         more = True
         while more and not stopped():
             with self.write(deadline) as connection:
                 start = end = _offset(connection, path.name)
-                batch = Batch(connection, path.name)
+                batch = Batch(connection, path.name, start)
                 more = False
-                for body, end in journal.read(path, start):
+                for body, end in journal.read(path, start, is_complete=is_complete):
                     batch.add(body, end)
                     if end - start > _BATCH_BYTES:
                         more = True
@@ -187,47 +186,65 @@ class Database:
                 batch.flush()
                 if end > start:
                     connection.execute(
-                        "INSERT INTO journals (name, offset, damaged) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE"
-                        " SET offset = excluded.offset, damaged = damaged + excluded.damaged",
-                        (path.name, end, batch.damaged),
+                        "INSERT INTO journals (name, offset) VALUES (?, ?)"
+                        " ON CONFLICT (name) DO UPDATE SET offset = excluded.offset",
+                        (path.name, end),
                     )
             yield batch.count
 
     def _bury(self, path: Path, deadline: float) -> None:
-        """Delete the segment of a process that is gone, once all of it is safe in the store; end what it left open."""
-        self.connection().execute("PRAGMA wal_checkpoint(PASSIVE)")  # on disk before the only other copy goes
-        with self.write(deadline) as connection:  # one at a time: the last one to bury a segment of a process sees it
-            path.unlink(missing_ok=True)
-            connection.execute("DELETE FROM journals WHERE name = ?", (path.name,))
-            here = {journal.owner_of(name.name) for folder in self.journal_folders for name in journal.segments(folder)}
-            running = "SELECT session_id, owner FROM sessions WHERE status = 'running' AND owner IS NOT NULL"
-            for session, owner in connection.execute(running).fetchall():
-                if owner not in here:
+        """Delete the segment of a process that is gone, and end what it left open.
+
+        Whoever is killed in the middle of it leaves the rest to the next one: sessions end before the segment goes,
+        and the segment goes before the offset that says all of it is in the store.
+        """
+        busy, log, written = self.connection().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+        if busy or log != written:  # a reader needs the log as it was: the next one who ingests finds it in the file
+            return
+        is_over = False
+        while not is_over:
+            with self.write(deadline) as connection:  # one at a time: the last to bury a segment of a process sees it
+                rest = {journal.owner_of(one.name) for one in self._segments() if one.name != path.name}
+                running = "SELECT session_id, owner FROM sessions WHERE status = 'running' AND owner IS NOT NULL"
+                left = [session for session, owner in connection.execute(running).fetchall() if owner not in rest]
+                for session in left:
                     Batch(connection, path.name).end_session(session)
                     connection.execute("UPDATE sessions SET status = 'interrupted' WHERE session_id = ?", (session,))
+                if not left:
+                    journal.sweep(path.parent)
+                    path.unlink(missing_ok=True)
+                    connection.execute("DELETE FROM journals WHERE name = ?", (path.name,))
+                    is_over = True
+
+    def _segments(self) -> list[Path]:
+        return [path for folder in self.journal_folders for path in journal.segments(folder)]
 
     @contextmanager
-    def write(self, deadline: float | None = None) -> Iterator[sqlite3.Connection]:
+    def write(self, deadline: float | None = None) -> Iterator[Connection]:
         """Hold the write lock for one transaction; an exception rolls it back.
 
         Raises:
             StoreLocked: if another process holds the lock until `deadline` (monotonic seconds; 30 s from now if None).
+            StoreReadOnly: if the disk is full, or cannot be written for another reason.
         """
         connection = self.connection()
         deadline = time.monotonic() + 30 if deadline is None else deadline
-        _begin(connection, self.path, deadline)
+        _insist(connection, "BEGIN IMMEDIATE", deadline)
         try:
             yield connection
+            _insist(connection, "COMMIT", deadline)  # without a log, it waits until nobody reads
         except BaseException:
-            connection.execute("ROLLBACK")
+            with suppress(PeekError, sqlite3.Error):  # a full disk has undone it already
+                connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                self.close()
             raise
-        connection.execute("COMMIT")
 
 
 class _Holder:
     """Closes a connection when the thread that used it ends."""
 
-    def __init__(self, connection: sqlite3.Connection, file: tuple[int, int] | None) -> None:
+    def __init__(self, connection: Connection, file: tuple[int, int] | None) -> None:
         self.connection = connection
         self.file = file
         self.process = os.getpid()
@@ -236,7 +253,7 @@ class _Holder:
         weakref.finalize(self, _close, connection, self.process).atexit = False
 
 
-def _close(connection: sqlite3.Connection, process: int) -> None:
+def _close(connection: Connection, process: int) -> None:
     if os.getpid() == process:
         connection.close()
     else:  # Python drops what the parent's other threads had before `after_fork` can keep it
@@ -261,29 +278,19 @@ def _is_ours(folder: Path) -> bool:
     return stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
 
 
-def _begin(connection: sqlite3.Connection, path: Path, deadline: float) -> None:
-    while not connection.in_transaction:
-        left = max(0.0, deadline - time.monotonic())
-        connection.execute(f"PRAGMA busy_timeout = {int(min(left, 5) * 1000)}")
+def _insist(connection: Connection, statement: str, deadline: float) -> None:
+    """Run a statement that may have to wait for other connections."""
+    while True:
+        connection.be_patient(min(max(0.0, deadline - time.monotonic()), _TURN))
         try:
-            connection.execute("BEGIN IMMEDIATE")
-        except sqlite3.OperationalError as error:
-            if not is_locked(error):
-                raise StoreReadOnly(f"{path} cannot be written ({error}): make room, or {_ELSEWHERE}") from None
+            connection.execute(statement)
+            break
+        except StoreLocked:
             if time.monotonic() >= deadline:
-                raise StoreLocked(locked_message(path)) from None
+                raise
+    connection.be_patient(_TURN)
 
 
-def _offset(connection: sqlite3.Connection, name: str) -> int:
+def _offset(connection: Connection, name: str) -> int:
     row = connection.execute("SELECT offset FROM journals WHERE name = ?", (name,)).fetchone()
     return int(row[0]) if row else 0
-
-
-def is_locked(error: sqlite3.Error) -> bool:
-    """Tell whether SQLite gave up waiting for another connection."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-
-
-def locked_message(path: Path) -> str:
-    """Return the sentence for a store that another process keeps locked."""
-    return f"{path} is locked by another process: try again when it is done. What was recorded is safe in the journal."

@@ -12,9 +12,14 @@ import fcntl
 import os
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+
+from peaky_peek.store import filesystem, processes
+from peaky_peek.store.filesystem import NO_LOCKS
 
 MAGIC = b"PEEKJRNL"
 VERSION = 1
@@ -23,7 +28,16 @@ _FRAME = struct.Struct("<4sII")
 _MARK = b"\xabPK\x01"
 SEGMENT_BYTES = 64 << 20
 SUFFIX = ".jnl"
+_DRAFT = ".new"
 START = _HEADER.size
+_FORGOTTEN = 30 * 86_400.0
+"""Seconds after which a segment of another machine counts as left behind, and a draft after much less."""
+
+
+class Damaged(bytes):
+    """A stretch of a segment that is no record."""
+
+    __slots__ = ()
 
 
 class JournalWriter:
@@ -46,6 +60,8 @@ class JournalWriter:
         self._fd = -1
         self._number = 0
         self._size = 0
+        self._place = ""
+        """Part of the segment's name where its lock does not tell everybody that we live."""
 
     def open(self) -> None:
         """Open a segment if none is open, or the one that is has grown too large; `append` does so too.
@@ -55,7 +71,7 @@ class JournalWriter:
         """
         with self._lock:
             if self._fd < 0 or self._size > SEGMENT_BYTES:
-                self._open(self._folders)
+                self._open()
 
     def append(self, body: bytes) -> None:
         """Hand `body` to the operating system as one record.
@@ -65,16 +81,13 @@ class JournalWriter:
         """
         frame = _FRAME.pack(_MARK, len(body), zlib.crc32(body)) + body
         with self._lock:
-            if self._fd < 0 or self._size > SEGMENT_BYTES:
-                self._open(self._folders)
+            if self._fd < 0 or self._size > SEGMENT_BYTES or (self._place and self._is_deleted()):
+                self._open(frame)
+                return
             try:
                 self._write(frame)
-            except OSError:
-                rest = self._folders[self._folders.index(self.folder) + 1 :] if self.folder else []
-                if not rest:
-                    raise
-                self._open(rest)
-                self._write(frame)
+            except OSError:  # the disk is full, or gone: a new segment may fit here or elsewhere, or says why not
+                self._open(frame)
 
     @property
     def segment(self) -> str | None:
@@ -84,7 +97,7 @@ class JournalWriter:
     def renew(self) -> None:
         """Let go of a segment that somebody deleted, with the whole store perhaps: nobody would read what it says."""
         with self._lock:
-            if self._fd >= 0 and os.fstat(self._fd).st_nlink == 0:
+            if self._fd >= 0 and self._is_deleted():
                 self._close()
 
     def close(self) -> None:
@@ -99,15 +112,22 @@ class JournalWriter:
             while written < size:  # a full disk takes a part; the next write then says why
                 written += os.write(self._fd, frame[written:])
         except OSError:
-            os.ftruncate(self._fd, self._size)
+            try:
+                os.ftruncate(self._fd, self._size)
+            except OSError:
+                self._size = SEGMENT_BYTES + 1  # readers skip what is left of it; a later cut would take whole records
             raise
         self._size += size
 
-    def _open(self, folders: list[Path]) -> None:
-        number = self._number = self._number + 1
-        for folder in folders:
-            path = folder / f"{self.owner}.{number}{SUFFIX}"
-            draft = path.with_suffix(".new")  # no segment before it is locked, or it would look like a dead one
+    def _is_deleted(self) -> bool:
+        """Tell whether somebody took us for dead, who could not ask a lock."""
+        return os.fstat(self._fd).st_nlink == 0
+
+    def _open(self, frame: bytes = b"") -> None:
+        """Begin a segment, with a record in it: what has no room for the record leaves no segment."""
+        number = self._number + 1
+        for folder in self._folders:
+            draft = folder / f"{self.owner}.{number}{_DRAFT}"  # no segment before it is locked: it would look dead
             try:
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 fd = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
@@ -115,16 +135,17 @@ class JournalWriter:
                 problem = error
                 continue
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                os.write(fd, _HEADER.pack(MAGIC, VERSION))
-                draft.rename(path)
+                place = "" if _lock(fd) and not filesystem.is_network(folder) else f"@{processes.name()}"
+                _write_all(fd, _HEADER.pack(MAGIC, VERSION) + frame)
+                draft.rename(folder / f"{self.owner}{place}.{number}{SUFFIX}")
             except OSError as error:
                 problem = error
                 os.close(fd)
                 draft.unlink(missing_ok=True)
                 continue
             self._close()  # only now: who has no segment looks dead
-            self._fd, self._size, self.folder = fd, START, folder
+            self._fd, self._size, self.folder, self._place = fd, START + len(frame), folder, place
+            self._number = number
             self._announce(folder)
             return
         raise problem
@@ -158,21 +179,27 @@ def _order(name: str) -> tuple[str, int]:
 
 def owner_of(name: str) -> str:
     """Return the owner in the name of a segment's file."""
-    return name.removesuffix(SUFFIX).rpartition(".")[0]
+    return name.removesuffix(SUFFIX).rpartition(".")[0].partition("@")[0]
 
 
-def readable(path: Path) -> bool:
-    """Tell whether the segment is of a version this code reads; a newer one is left for newer code."""
+def version_of(path: Path) -> int:
+    """Return the version of a segment's format; one whose beginning is damaged has ours.
+
+    Raises:
+        OSError: if the segment is gone, or not ours to read.
+    """
     with path.open("rb") as file:
         head = file.read(START)
-    return len(head) < START or _HEADER.unpack(head) == (MAGIC, VERSION)
+    magic, version = _HEADER.unpack(head) if len(head) == START else (b"", 0)
+    return int(version) if magic == MAGIC and version > VERSION else VERSION
 
 
-def read(path: Path, offset: int) -> Iterator[tuple[bytes | None, int]]:
+def read(path: Path, offset: int, *, is_complete: bool = False) -> Iterator[tuple[bytes, int]]:
     """Yield the whole records of a segment from `offset` on: (body, offset behind it).
 
-    A torn last record is left alone: its writer is at it, or died before its call returned. Damage in the middle yields
-    None as the body and the offset of the next record that is whole.
+    A torn last record is left alone: its writer is at it, or died before its call returned. Other damage is yielded as
+    `Damaged`, with the offset of the next record that is whole; if nothing follows, because the writer is dead and the
+    segment `is_complete`, the torn end too.
     """
     base, at = max(offset, START), 0
     with path.open("rb") as file:
@@ -186,10 +213,13 @@ def read(path: Path, offset: int) -> Iterator[tuple[bytes | None, int]]:
             yield body, base + end
             at = end
         else:
-            at = _next_whole(rest, at + 1)
-            if at < 0:
-                return
-            yield None, base + at
+            whole = _next_whole(rest, at + 1)
+            if whole < 0:
+                break
+            yield Damaged(rest[at:whole]), base + whole
+            at = whole
+    if is_complete and at < len(rest):
+        yield Damaged(rest[at:]), base + len(rest)
 
 
 def _next_whole(rest: bytes, start: int) -> int:
@@ -206,14 +236,50 @@ def _next_whole(rest: bytes, start: int) -> int:
 
 
 def claim(path: Path) -> int | None:
-    """Return an open handle that holds the segment's lock if its owner is dead, else None."""
+    """Return an open handle that holds the segment's lock if its owner is certainly dead, else None."""
     try:
         fd = os.open(path, os.O_RDWR)
     except OSError:
         return None
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        is_locked = _lock(fd)
+        _, is_placed, place = path.name.removesuffix(SUFFIX).rpartition(".")[0].partition("@")
+        if is_placed:
+            is_dead = processes.is_gone(place) or time.time() - os.fstat(fd).st_mtime > _FORGOTTEN
+        else:
+            is_dead = is_locked
     except OSError:
-        os.close(fd)
-        return None
-    return fd
+        is_dead = False
+    if is_dead:
+        return fd
+    os.close(fd)
+    return None
+
+
+def sweep(folder: Path) -> None:
+    """Delete the drafts of processes that died before they became segments; nothing was acknowledged in them."""
+    with suppress(OSError):
+        for entry in os.scandir(folder):
+            if entry.name.endswith(_DRAFT) and time.time() - entry.stat().st_mtime > _FORGOTTEN / 720:
+                Path(entry.path).unlink(missing_ok=True)
+
+
+def _lock(fd: int) -> bool:
+    """Lock an open file; False where the file system has no locks.
+
+    Raises:
+        OSError: if somebody else has locked it.
+    """
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in NO_LOCKS:
+            return False
+        raise
+    return True
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    written = os.write(fd, data)
+    while written < len(data):  # a full disk takes a part; the next write then says why
+        written += os.write(fd, data[written:])

@@ -7,8 +7,9 @@ The views are for people in the `sqlite3` shell.
 from __future__ import annotations
 
 import sqlite3
+from contextlib import suppress
 
-from peaky_peek.errors import StoreUnreadable
+from peaky_peek.errors import PeekError, StoreUnreadable
 
 APPLICATION_ID = 0x5045454B  # "PEEK"
 
@@ -43,7 +44,7 @@ CREATE TABLE exchanges (
 CREATE INDEX exchanges_by_event ON exchanges (event_id);
 CREATE INDEX exchanges_in_order ON exchanges (session_id, position);
 CREATE INDEX exchanges_pending ON exchanges (session_id) WHERE pending IS NOT NULL;
-CREATE TABLE journals (name TEXT PRIMARY KEY, offset INTEGER NOT NULL, damaged INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE journals (name TEXT PRIMARY KEY, offset INTEGER NOT NULL);
 CREATE TABLE unreadable (journal TEXT, offset INTEGER, reason TEXT, body BLOB, PRIMARY KEY (journal, offset));
 CREATE TABLE columns (session_id TEXT PRIMARY KEY, stamp TEXT NOT NULL, data BLOB NOT NULL);
 CREATE VIEW runs AS SELECT session_id, name, status, outcome, datetime(started_at / 1e6, 'unixepoch') AS started,
@@ -93,7 +94,8 @@ def migrate(connection: sqlite3.Connection, path: object) -> None:
                 connection.execute(f"PRAGMA user_version = {version}")
             connection.execute("COMMIT")
         except BaseException:
-            connection.execute("ROLLBACK")
+            with suppress(PeekError, sqlite3.Error):  # a full disk has undone it already
+                connection.execute("ROLLBACK")
             raise
 
 

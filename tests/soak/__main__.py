@@ -1,7 +1,7 @@
 """Runs the failure scenarios in turn, each round with a fresh seed, until the time is up.
 
-`python -m tests.soak kill` runs only those whose names contain the words given. Environment: `PEAKY_PEEK_SOAK_SECONDS` (600)
-and `PEAKY_PEEK_SOAK_SEED`, the seed of the first round; each later round adds 1 to it.
+`python -m tests.soak kill` runs only those whose names contain the words given. Environment:
+`PEAKY_PEEK_SOAK_SECONDS` (600) and `PEAKY_PEEK_SOAK_SEED`, the seed of the first round; each later round adds 1 to it.
 """
 
 from __future__ import annotations

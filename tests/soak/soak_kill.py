@@ -27,7 +27,7 @@ with pp.trace_session("doomed") as ctx:
         if sys.argv[1] == "paced":
             time.sleep(0.002)
 """
-PACES = ("paced", "flat out")
+ROOT = Path(__file__).parents[2]
 ONE_SEGMENT, MANY_SEGMENTS = 64 << 20, 100_000
 
 
@@ -79,9 +79,74 @@ def killed_while_recording(pace: str, segment_bytes: int, seed: int, kills: int 
         database.close()
 
 
+def killed_at_lines(kind: str, seed: int, count: int = 25) -> None:
+    """Kill at some lines of the store's code, in a process that may fork."""
+    command = [sys.executable, "-m", "tests.soak.kill_points", kind, str(seed), str(count)]
+    ran = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert ran.returncode == 0, ran.stderr
+
+
+INGESTS = """
+import sys
+from peaky_peek.store import Database, database
+database._BATCH_BYTES = 20_000
+print(flush=True)
+Database(sys.argv[1]).ingest(wait=60)
+"""
+
+
+def killed_while_ingesting(seed: int, kills: int = 6, events: int = 3000) -> None:
+    """Let processes take in the same dead journal, some at once, and kill them one after the other."""
+    moments = random.Random(seed)
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(Path(folder) / "peek.db")
+        left_behind(database, events)
+        for _ in range(kills):
+            command = [sys.executable, "-c", INGESTS, str(database.path)]
+            two = [subprocess.Popen(command, stdout=subprocess.PIPE) for _ in range(2)]
+            for one in two:
+                assert one.stdout is not None
+                one.stdout.read(1)
+            time.sleep(moments.uniform(0, 0.05))
+            for one in two:
+                one.kill()
+                one.communicate()
+        database.ingest()
+        check_newest(database, events - 1)
+        found = database.connection().execute("SELECT status, events FROM sessions").fetchall()
+        assert found == [("interrupted", events + 1)]
+        assert segments(database.journal_folders[0]) == []
+        database.close()
+
+
+LEAVES = """
+import os, sys
+import peaky_peek as pp
+from peaky_peek.store import journal
+journal.SEGMENT_BYTES = 300_000
+with pp.trace_session("doomed") as ctx:
+    for number in range(int(sys.argv[1])):
+        ctx.record_tool_result("count", result=number, data={"filler": "x" * (number % 300)})
+    os._exit(0)
+"""
+
+
+def left_behind(database: Database, events: int) -> None:
+    """Let a process record and die while the store is locked, so that nobody has taken anything in."""
+    connection = database.connection()
+    connection.execute("BEGIN IMMEDIATE")
+    environment = os.environ | {"PEAKY_PEEK_DB": str(database.path)}
+    subprocess.run([sys.executable, "-c", LEAVES, str(events)], check=True, env=environment)
+    connection.execute("ROLLBACK")
+
+
 def scenarios() -> list[Scenario]:
     """Return what `make soak` runs."""
     return [
+        Scenario("killed while taking a journal in, two at once", killed_while_ingesting),
+        Scenario("killed at a line of ingestion or burial", lambda seed: killed_at_lines("ingestion", seed)),
+        Scenario("killed at a line of recording or rotation", lambda seed: killed_at_lines("recording", seed)),
+        Scenario("killed at a line of a migration", lambda seed: killed_at_lines("migration", seed)),
         Scenario("killed while recording, paced", lambda seed: killed_while_recording("paced", ONE_SEGMENT, seed)),
         Scenario("killed while recording flat out", lambda seed: killed_while_recording("flat out", ONE_SEGMENT, seed)),
         Scenario("killed while rotating", lambda seed: killed_while_recording("flat out", MANY_SEGMENTS, seed)),
