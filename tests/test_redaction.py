@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-import random
 import re
 import stat
-import string
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -16,84 +15,14 @@ from hypothesis import strategies as st
 
 from peaky_peek import encoding
 from peaky_peek.capture.credentials import SHAPES
-from peaky_peek.capture.redaction import Redactor, load_key, screens
+from peaky_peek.capture.detection import screens
+from peaky_peek.capture.providers import sse
+from peaky_peek.capture.redaction import Redactor, load_key
+from peaky_peek.encoding import Repr
+from tests.bench.bench_privacy import changes, leaves_of
+from tests.planted import HEX, PEM, SECRETS, rand
 
 REDACTED = re.compile(r"\[redacted:[a-z-]+:[0-9a-f]{8}\]")
-WORD = string.ascii_letters + string.digits
-UPPER = string.ascii_uppercase + string.digits
-HEX = string.digits + "abcdef"
-
-
-def rand(length, alphabet=WORD):
-    """A made-up secret; made here, so that no scanner mistakes this file for a leak."""
-    return "".join(random.Random(f"{length}{alphabet}").choices(alphabet, k=length))
-
-
-PEM = "-----BEGIN {0} KEY-----\n" + "\n".join(rand(64 + i) for i in range(4)) + "\n-----END {0} KEY-----"
-JWT = "eyJ" + rand(30) + "." + "eyJ" + rand(90) + "." + rand(43, WORD + "-_")
-
-CREDENTIALS = {
-    "openai": ["sk-" + rand(48), "sk-proj-" + rand(120, WORD + "-_"), "sk-svcacct-" + rand(60), "sk-" + rand(32, HEX)],
-    "anthropic": ["sk-ant-api03-" + rand(93, WORD + "-_") + "AA", "sk-ant-oat01-" + rand(80)],
-    "openrouter": ["sk-or-v1-" + rand(64, HEX)],
-    "langfuse": ["sk-lf-" + rand(8, HEX) + "-" + rand(4, HEX) + "-" + rand(12, HEX)],
-    "google": ["AIza" + rand(35, WORD + "-_"), "GOCSPX-" + rand(28), "ya29." + rand(68, WORD + "-_")],
-    "groq": ["gsk_" + rand(52)],
-    "huggingface": ["hf_" + rand(34, string.ascii_letters)],
-    "xai": ["xai-" + rand(80)],
-    "perplexity": ["pplx-" + rand(48)],
-    "replicate": ["r8_" + rand(37)],
-    "fireworks": ["fw_" + rand(24)],
-    "cerebras": ["csk-" + rand(48)],
-    "nvidia": ["nvapi-" + rand(64, WORD + "-_")],
-    "together": ["tgp_v1_" + rand(43, WORD + "-_")],
-    "langsmith": ["lsv2_pt_" + rand(32, HEX) + "_" + rand(10, HEX)],
-    "tavily": ["tvly-dev-" + rand(32)],
-    "jina": ["jina_" + rand(60)],
-    "firecrawl": ["fc-" + rand(32, HEX)],
-    "pinecone": ["pcsk_" + rand(70)],
-    "databricks": ["dapi" + rand(32, HEX)],
-    "github": [prefix + rand(36) for prefix in ("ghp_", "gho_", "ghu_", "ghs_", "ghr_")] + ["github_pat_" + rand(82)],
-    "gitlab": ["glpat-" + rand(20), "gldt-" + rand(20)],
-    "atlassian": ["ATATT3" + rand(180)],
-    "slack": ["xoxb-" + rand(12, string.digits) + "-" + rand(24), "https://hooks.slack.com/services/T" + rand(40)],
-    "discord": ["https://discord.com/api/webhooks/" + rand(18, string.digits) + "/" + rand(68)],
-    "stripe": ["sk_live_" + rand(24), "rk_test_" + rand(24), "whsec_" + rand(32)],
-    "shopify": ["shpat_" + rand(32, HEX)],
-    "square": ["sq0atp-" + rand(22)],
-    "sendgrid": ["SG." + rand(22) + "." + rand(43)],
-    "twilio": ["SK" + rand(32, HEX)],
-    "mailgun": ["key-" + rand(32, HEX)],
-    "mailchimp": [rand(32, HEX) + "-us12"],
-    "telegram": [rand(9, string.digits) + ":AA" + rand(33)],
-    "npm": ["npm_" + rand(36)],
-    "pypi": ["pypi-AgEIcHlwaS5vcmc" + rand(100)],
-    "rubygems": ["rubygems_" + rand(48, HEX)],
-    "docker": ["dckr_pat_" + rand(27)],
-    "digitalocean": ["dop_v1_" + rand(64, HEX)],
-    "heroku": ["HRKU-" + rand(60)],
-    "netlify": ["nfp_" + rand(40)],
-    "supabase": ["sbp_" + rand(40, HEX)],
-    "planetscale": ["pscale_tkn_" + rand(43)],
-    "doppler": ["dp.pt." + rand(43)],
-    "vault": ["hvs." + rand(90)],
-    "terraform": [rand(14) + ".atlasv1." + rand(65)],
-    "pulumi": ["pul-" + rand(40, HEX)],
-    "grafana": ["glsa_" + rand(32) + "_" + rand(8, HEX)],
-    "sentry": ["sntrys_" + rand(90)],
-    "newrelic": ["NRAK-" + rand(27, UPPER)],
-    "notion": ["ntn_" + rand(46)],
-    "linear": ["lin_api_" + rand(40)],
-    "figma": ["figd_" + rand(40)],
-    "postman": ["PMAK-" + rand(24, HEX) + "-" + rand(34, HEX)],
-    "age": ["AGE-SECRET-KEY-1" + rand(58, UPPER)],
-    "aws": ["AKIA" + rand(16, UPPER), "ASIA" + rand(16, UPPER), "IQoJb3JpZ2lu" + rand(300)],
-    "alibaba": ["LTAI" + rand(20)],
-    "azure": [rand(3) + "8Q~" + rand(34), rand(52) + "JQQJ99" + rand(26)],
-    "jwt": [JWT],
-    "private-key": [PEM.format("PRIVATE"), PEM.format("RSA PRIVATE"), PEM.format("OPENSSH PRIVATE")],
-}
-SECRETS = [(kind, secret) for kind, examples in CREDENTIALS.items() for secret in examples]
 KEYS = ("api_key", "OPENAI_API_KEY", "x-api-key", "apiKey", "password", "db_password", "clientSecret", "SECRET_KEY")
 KEYS += ("authorization", "Proxy-Authorization", "access_token", "refreshToken", "aws_secret_access_key", "AccountKey")
 
@@ -201,6 +130,45 @@ def test_ordinary_values_stay_as_they_are(redactor, harmless):
     assert clean(redactor, json.dumps(harmless)) == json.dumps(harmless)
 
 
+@pytest.mark.parametrize("path", sorted(Path(__file__).parent.glob("data/*.json*")), ids=lambda path: path.name)
+def test_real_traces_stay_as_they_are(redactor, path):
+    assert [said for value in leaves_of(path) if (said := changes(redactor, value))] == []
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"password": b"correct horse"}, {"api_key": Repr("Key(letmein)")}, {"secret": "with \ud800"},
+        {1: 2, "password": "letmein"}, [("user", "me"), ("x-api-key", "letmein")], {"passwords": ["letmein", "sesame"]},
+        "{'password': b'letmein', 'list': [1]}", "{'api_keys': ['letmein', 'sesame']}", "connect(password='letmein')",
+    ],
+)  # fmt: skip
+def test_values_of_every_form_under_telling_keys_are_replaced(redactor, value):
+    cleaned = clean(redactor, {"value": value, "after": 1})
+    assert REDACTED.search(repr(cleaned["value"]))
+    assert not re.search("letmein|sesame|horse|with", repr(cleaned))
+    assert cleaned["after"] == 1
+    assert clean(redactor, cleaned) == cleaned
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (r'{"u":"https:\/\/me:pa55word@db.example.com\/x"}', "pa55word"),
+        (r'{"u":"https:\/\/hooks.slack.com\/services\/T' + rand(40) + '"}', rand(40)),
+        (r'{"u":"https://x.example/?a=1\u0026sig=' + rand(44) + '"}', rand(44)),
+        (r'{"u":"Server=x;Password\u003dletmein;Encrypt=yes"}', "letmein"),
+    ],
+)
+def test_needless_escapes_hide_nothing_and_stay(redactor, text, secret):
+    for body in (text, json.dumps({"inner": text})):
+        cleaned = redactor.clean(body.encode()).decode()
+        assert secret not in cleaned
+        assert "hooks" in text or cleaned.count("\\") == body.count("\\")
+        assert json.loads(cleaned)
+        assert redactor.clean(cleaned.encode()).decode() == cleaned
+
+
 def test_a_clean_record_comes_back_as_the_same_object(redactor):
     record = b'{"id": "0199b1c2-8f3a-7c41-9d55-0123456789ab", "url": "https://api.example.com/v1?city=Berlin"}'
     assert redactor.clean(record) is record
@@ -290,6 +258,17 @@ def test_raw_bodies_that_are_no_json_are_cleaned_too(redactor):
     assert cleaned.endswith(b'"}\n\ndata: [DONE]\n\n\xff\xfe')
     assert redactor.clean(b'{"__peek__":"bytes","value":"abcde"}') == b'{"__peek__":"bytes","value":"abcde"}'
     assert redactor.clean(f"grant_type=x&client_secret=letmein&code={key}".encode()).count(b"[redacted:") == 2
+
+
+@pytest.mark.parametrize(("kind", "secret"), SECRETS, ids=[f"{kind}-{i}" for i, (kind, _) in enumerate(SECRETS)])
+def test_a_secret_is_caught_wherever_a_stream_cuts_it(redactor, kind, secret):
+    for at in range(1, len(secret)):
+        parts = [f"It is {secret[:at]}", secret[at:], ", keep it."]
+        body = b"".join(b'data: {"delta": %b}\n\n' % json.dumps(part).encode() for part in parts)
+        cleaned = sse.cleaned(body, redactor.clean)
+        said = "".join(json.loads(data)["delta"] for _, data in sse.events(cleaned))
+        assert re.fullmatch(r"It is (https://)?(\d+:)?\[redacted:[a-z-]+:[0-9a-f]{8}\](, )?keep it\.", said)
+        assert sse.cleaned(cleaned, redactor.clean) == cleaned
 
 
 def test_hostile_text_costs_little_more_than_plain_text(redactor):

@@ -17,7 +17,7 @@ from typing import NamedTuple
 _ODD = b"|".join(rb"(?<=(?<!\\)%b)" % (rb"\\" * backslashes) for backslashes in (1, 3, 5, 7))
 _EDGE = rb"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9A-F]{2}))"
 _EDGE += b"(?!(?:" + _ODD + b")[bfnrtu])"
-_BREAK = rb"(?:\s|\\+[nrt])"  # a line break in text, in JSON, and in JSON inside JSON
+_BREAK = rb"(?:\s|\\+[nrt]|%0[ADad]|[|>#])"  # a line break in text, JSON, JSON inside JSON, URLs; begins of lines
 _WORD = rb"[^\s\"'\\,;&<>(){}\[\]|`]"
 _MIXED = b"(?=" + _WORD + b"{0,256}[0-9])(?=" + _WORD + b"{0,256}[A-Za-z])"  # letters and digits: no word, no number
 
@@ -38,6 +38,11 @@ class Shape(NamedTuple):
     pattern: bytes
     back: int | bytes = 0
     holds: Callable[[bytes], bool] | None = None
+
+    @property
+    def names_it(self) -> bool:
+        """Whether the kind says what a credential is, not where one was found."""
+        return self.kind not in ("secret", "value", "list", "bytes")
 
 
 def _prefixed(kind: str, prefixes: str, body: str = "[A-Za-z0-9_-]{20,}") -> Shape:
@@ -69,6 +74,11 @@ def _is_filled(value: bytes) -> bool:
     )
 
 
+def _is_unlike_ours(items: bytes) -> bool:
+    """Tell a list of values from one whose values are replaced already."""
+    return bool(re.sub(rb"\[redacted:[a-z-]+:[0-9a-f]{8}\]|[\s\"'\\,]", b"", items))
+
+
 _TOKENS = (
     _prefixed("anthropic", "sk-ant-", r"[\w-]{12,}"),
     _prefixed("openrouter", "sk-or-", r"[\w-]{12,}"),
@@ -98,8 +108,8 @@ _TOKENS = (
     _prefixed("gitlab", "glpat- gldt- glrt-", r"[\w.-]{16,}"),
     _prefixed("atlassian", "ATATT3 ATCTT3 ATBB", "[A-Za-z0-9_=-]{24,}"),
     _prefixed("slack", "xoxb- xoxp- xoxa- xoxo- xoxr- xoxs- xoxc- xoxd- xoxe. xoxe- xapp-", "[A-Za-z0-9.-]{10,}"),
-    _prefixed("slack", "hooks.slack.com/services/ hooks.slack.com/workflows/", "[A-Za-z0-9/_-]{16,}"),
-    _prefixed("discord", "discord.com/api/webhooks/ discordapp.com/api/webhooks/", r"[0-9]+/[\w-]{20,}"),
+    _prefixed("slack", "hooks.slack.com", "/(?:services|workflows)/[A-Za-z0-9/_-]{16,}"),
+    _prefixed("discord", "discord.com discordapp.com", r"/api/webhooks/[0-9]+/[\w-]{20,}"),
     _prefixed("stripe", "sk_live_ sk_test_ rk_live_ rk_test_ whsec_", "[A-Za-z0-9+/=]{10,}"),
     _prefixed("shopify", "shpat_", "[A-Fa-f0-9]{20,}"),
     _prefixed("square", "sq0atp- sq0csp-"),
@@ -107,7 +117,7 @@ _TOKENS = (
     _prefixed("twilio", " ".join(f"SK{digit}" for digit in "0123456789abcdef"), "[0-9a-f]{31}"),
     _prefixed("mailgun", "key-", "[0-9a-f]{32}"),
     Shape("mailchimp", (b"-us1", b"-us2"), _EDGE + rb"[0-9a-f]{32}-us[0-9]{1,2}", back=32),
-    Shape("telegram", (b":AA",), rb"(?<=[0-9]{8}):(AA[\w-]{32,})"),
+    Shape("telegram", (b":AA", b"%3AAA"), rb"(?<=[0-9]{8})(?::|%3A)(AA[\w-]{32,})"),
     _prefixed("npm", "npm_", "[A-Za-z0-9]{30,}"),
     _prefixed("pypi", "pypi-"),
     _prefixed("rubygems", "rubygems_", "[0-9a-f]{40,}"),
@@ -134,15 +144,16 @@ _TOKENS = (
     _prefixed("alibaba", "LTAI", "[A-Za-z0-9]{16,}"),
     Shape("azure", (b"7Q~", b"8Q~"), _EDGE + rb"[\w~.-]{3}[78]Q~[\w~.-]{30,}", back=3),
     Shape("azure", (b"JQQJ99",), _EDGE + rb"[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{20,}", back=52),
+    _prefixed("mapbox", "sk.eyJ", r"[\w-]{20,}\.[\w-]{20,}"),
+    _prefixed("logfire", "pylf_v1_", r"[\w-]{20,}"),
     _prefixed("jwt", "eyJ", r"[\w-]{8,1024}\.[\w-]{2,16384}\.[\w-]{8,}(?:\.[\w-]+)*"),
     Shape(
         "private-key",
-        (b"-----BEGIN ",),
-        rb"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?-----"
+        (b"-----BEGIN",),
+        rb"-----BEGIN[A-Z0-9 %+]{1,40}PRIVATE(?: |%20|\+)KEY(?:(?: |%20|\+)BLOCK)?-----"
         rb"(?:BREAK|(?:Proc-Type|DEK-Info|Version|Comment): ?[\w ,.()-]+)*"
-        rb"(?:[A-Za-z0-9+/=]{16,}BREAK*)+[A-Za-z0-9+/=]*BREAK*(?:-----END [A-Z0-9 ]+-----BREAK?)?".replace(
-            b"BREAK", _BREAK
-        ),
+        rb"(?:(?:[A-Za-z0-9+/=]|%2[BFbf]|%3[Dd]){16,}BREAK*)+(?:[A-Za-z0-9+/=]|%2[BFbf]|%3[Dd])*BREAK*"
+        rb"(?:-----END[A-Z0-9 %+]+-----BREAK?)?".replace(b"BREAK", _BREAK),
     ),
 )
 
@@ -193,31 +204,58 @@ _TOKEN_MARKERS = tuple(
 )
 
 
-def _under(pattern: bytes, key: bytes = _KEY, markers: tuple[bytes, ...] = _KEY_MARKERS) -> Shape:
-    """The value under a telling key; KEY, SCHEME, MIXED and WORD in `pattern` stand for the parts of that name."""
-    for name, part in ((b"KEY", key), (b"SCHEME", _SCHEME), (b"MIXED", _MIXED), (b"WORD", _WORD)):
+def _under(
+    pattern: bytes, key: bytes = _KEY, markers: tuple[bytes, ...] = _KEY_MARKERS, kind: str = "secret",
+    holds: Callable[[bytes], bool] = _is_filled,
+) -> Shape:  # fmt: skip
+    """The value under a telling key; KEY, KEYS, SCHEME, MIXED and WORD in `pattern` stand for the parts so named."""
+    parts = {b"KEYS": key + b"(?i:s?)", b"KEY": key, b"SCHEME": _SCHEME, b"MIXED": _MIXED, b"WORD": _WORD}
+    for name, part in parts.items():
         pattern = pattern.replace(name, part)
-    return Shape("secret", markers, pattern, holds=_is_filled)
+    return Shape(kind, markers, pattern, holds=holds)
 
 
-def _in_json(backslashes: int) -> Shape:
-    """The value in JSON whose quotes carry so many backslashes: 0 in JSON itself, 1 if it is text in JSON, 3, 7."""
+def quoted(backslashes: int) -> tuple[bytes, bytes]:
+    """Return patterns of a quote and of what stands between two, in JSON whose quotes carry so many backslashes."""
     quote = rb"\\{%d}\"" % backslashes
-    value = rb"[^\"\\]|\\{%d}(?:%b|\\{%d}|[^\"\\])" % (backslashes + 1, quote, backslashes + 1)
-    return _under(rb"KEYQ\s*:\s*(?:\[\s*)?QSCHEME((?:VALUE)+)Q".replace(b"Q", quote).replace(b"VALUE", value))
+    return quote, rb"(?:[^\"\\]|\\{%d}(?:%b|\\{%d}|[^\"\\]))+" % (backslashes + 1, quote, backslashes + 1)
 
+
+def _in_json(backslashes: int) -> tuple[Shape, ...]:
+    """Values in JSON whose quotes carry so many backslashes: 0 in JSON itself, 1 if it is text in JSON, 3, 7."""
+    quote, value = quoted(backslashes)
+    forms = {
+        rb"KEYSQ\s*:\s*QSCHEME(VALUE)Q": "secret",
+        rb"KEYSQ\s*:\s*\[\s*QSCHEME(VALUE)Q\s*\]": "secret",
+        rb"KEYSQ\s*:\s*\[\s*(QVALUEQ(?:\s*,\s*QVALUEQ){1,256})\s*\]": "list",
+        rb"KEYSQ\s*,\s*QSCHEME(VALUE)Q\s*\](?=\s*(?:,\s*\[|\]))": "secret",  # one of many pairs
+    }
+    return tuple(
+        _under(
+            form.replace(b"Q", quote).replace(b"VALUE", value), kind=kind,
+            holds=_is_unlike_ours if kind == "list" else _is_filled,
+        )
+        for form, kind in forms.items()
+    )  # fmt: skip
+
+
+_TAGGED = rb'\{"__peek__":"(?:bytes|str|repr)","value":"(?:[^"\\]|\\.)*"(?:,"type":"[^"]*")?\}'
 
 _VALUES = (
     # JSON at any depth, Python dicts: any value.
-    *(_in_json(backslashes) for backslashes in (0, 1, 3, 7)),
-    _under(rb'KEY"\s*:\s*([0-9]{4,})(?=\s*[,}\]])'),
-    _under(rb"KEY(\\*')\s*:\s*\1SCHEME([^\"'\\]+)(?=\1)"),
+    *(shape for backslashes in (0, 1, 3, 7) for shape in _in_json(backslashes)),
+    _under(rb'KEYS"\s*:\s*([0-9]{4,})(?=\s*[,}\]])', kind="value"),
+    _under(rb'KEYS"\s*:\s*(TAGGED)'.replace(b"TAGGED", _TAGGED), kind="value", holds=lambda value: b"***" not in value),
+    _under(rb"KEYS(\\*')\s*:\s*b?\1SCHEME([^\"'\\]+)(?=\1)"),
+    _under(rb"KEYS(\\*')\s*:\s*\[(\1[^\"'\\]+\1(?:, \1[^\"'\\]+\1){0,256})\]", kind="list", holds=_is_unlike_ours),
     # Settings, connection strings, queries: any value where the place leaves no doubt.
     _under(rb"(?:(?<=[?&;])|(?<=[?&;]client_))KEY=(WORD{1,1024}+)"),
     _under(rb"KEY=(WORD{3,1024}+)(?=(?:[&;]|(?:\s|\\n)+)\w+=)"),
     _under(rb"(?=[A-Z_-]+=)KEY=(WORD{4,1024}+)(?![(\[])"),
     # Code, prose, command lines: only what is neither a word nor a number.
-    _under(rb"KEY\s*(?:=>?|:)\s*(\\*[\"'])SCHEME(MIXEDWORD{6,1024}+)(?=\1)"),
+    _under(rb"KEY=(\\*[\"'])SCHEME([^\"'\\]{3,256})(?=\1\s*[,)])"),
+    _under(rb"KEYS\s*(?:=>?|:)\s*(\\*[\"'])SCHEME(MIXEDWORD{6,1024}+)(?=\1)"),
+    _under(rb"KEYS(\\*[\"']), ?\1SCHEME(MIXED[^\"'\\]{6,1024})(?=\1\s*\))"),
     _under(rb"KEY ?(?:=>?|:) ?SCHEME(MIXEDWORD{6,1024}+)(?![(\[])"),
     _under(rb"(?<=--)KEY (MIXEDWORD{6,1024}+)"),
     # Many harmless things are called token or cookie: these must be the whole key, and their values random.
@@ -235,5 +273,5 @@ STEMS = tuple(
     stem.encode()
     for stem in """assw ASSW assph ASSPH pwd Pwd PWD ecret ECRET uthoriz UTHORIZ _key -key Key KEY pikey sskey ookie
     Token TOKEN pi_t pi-t ess_t ess-t esh_t esh-t uth_t uth-t ssion_t ssion-t xox dp. sq0 TT3 _v1_ k_live_ k_test_ sntry
-    dckr_ pscale_ lin_ /webhooks/ hooks.slack.com/""".split()
+    lsv2_ dckr_ pscale_ lin_ discord""".split()
 )

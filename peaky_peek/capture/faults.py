@@ -20,6 +20,8 @@ R = TypeVar("R")
 strict = os.environ.get("PEAKY_PEEK_STRICT") == "1"
 counts: Counter[str] = Counter()
 """How often each fault happened in this process."""
+clean: Callable[[str], str] = str
+"""Takes secrets out of what a fault says; the recorder sets it."""
 
 
 def report(error: BaseException) -> None:
@@ -35,7 +37,10 @@ def report(error: BaseException) -> None:
 
 def note(trouble: str, what: str) -> None:
     """Count what went wrong, and log it the first time it happens."""
-    what = what[:500]
+    try:
+        what = clean(what)[:500]
+    except Exception:  # noqa: BLE001 - what cannot be cleaned is not said
+        what = "a fault that cannot be told without secrets"
     counts[what] += 1
     if counts[what] == 1:
         with suppress(Exception):  # handlers and filters are the application's, and there is no import at its end

@@ -21,6 +21,7 @@ from peaky_peek.events import Event, LLMRequest
 from peaky_peek.store import notices, records
 from peaky_peek.store.database import Database
 from peaky_peek.store.journal import JournalWriter
+from peaky_peek.store.records import Limit
 from peaky_peek.store.writer import Writer
 
 E = TypeVar("E", bound=Event)
@@ -50,9 +51,10 @@ class Recorder:
 
     def configure(self, redact: Literal["secrets"] | None = "secrets", max_payload_kb: float | None = None) -> None:
         """Record like this from now on."""
-        self._max_payload = None if max_payload_kb is None else int(max_payload_kb * 1024)
         self.redactor = Redactor(redact, key=lambda: load_key(_key_path(self.database)))
         self._clean = self.redactor.clean
+        self._limit = None if max_payload_kb is None else Limit(int(max_payload_kb * 1024), self._clean)
+        faults.clean = self.redactor.clean_text
 
     def ready(self) -> None:
         """Do what the first record would have to wait for, so that nothing timed from now on waits for it."""
@@ -65,12 +67,12 @@ class Recorder:
         try:
             if event.importance is None:
                 event.importance = importance(event)
-            if isinstance(event, LLMRequest) and event.messages and self._max_payload is None:
+            if isinstance(event, LLMRequest) and event.messages and self._limit is None:
                 messages, sent = self._histories.compact(event, self._journal.segment)
                 self._journal.append(self._clean(records.encode_event(event, messages=messages)))
                 self._histories.remember(event, sent)
             else:  # what may be cut must not be referred to
-                self._journal.append(self._clean(records.encode_event(event, self._max_payload)))
+                self._journal.append(self._clean(records.encode_event(event, self._limit)))
             self._writer.notify()
         except Exception as error:  # noqa: BLE001 - the agent never notices
             self.lost += 1

@@ -17,12 +17,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal
 
-from peaky_peek.capture.credentials import SHAPES, STEMS, Shape
+from peaky_peek.capture import detection
+from peaky_peek.capture.credentials import quoted
+from peaky_peek.capture.detection import REDACTED, Found
 
-_REDACTED = re.compile(rb"\[redacted:[a-z-]+:[0-9a-f]{8}\]")
 _SCHEME = re.compile(r"(?i:(?:bearer|basic|token|bot|digest|apikey|key) +)?")
-Strike = tuple[int, int, int]  # which marker, and where it begins and ends
-_LOOK_BACK = 600  # how far before its marker a credential may begin
 
 # What is kept of HTTP: the names that explain a call. Every other value is replaced, known or not.
 _HEADERS = frozenset(
@@ -56,7 +55,7 @@ class Redactor:
     def __init__(self, mode: Literal["secrets"] | None = "secrets", *, key: Callable[[], bytes]) -> None:
         self.mode = mode
         self._key = functools.cache(key)
-        self._strikes = _prefilter() if mode else _nothing
+        self._strikes = detection.prefilter() if mode else _nothing
 
     def clean(self, data: bytes) -> bytes:
         """Return `data` without secrets: JSON stays JSON with the same structure, and cleaning again changes nothing.
@@ -67,9 +66,9 @@ class Redactor:
         if not (strikes := self._strikes(data)):
             return data
         for _ in range(4):  # what stood against a secret may stand free once it is gone
-            if not (spans := _spans(data, strikes)):
+            if not (found := detection.find(data, strikes)):
                 break
-            data = self._replace(data, spans)
+            data = self._replace(data, found)
             strikes = self._strikes(data)
         return data
 
@@ -83,7 +82,7 @@ class Redactor:
         """Return the URL without login, and with the values of all but well-known harmless parameters replaced."""
         if not self.mode:
             return url
-        address, mark, query = self._text(url).partition("?")
+        address, mark, query = self.clean_text(url).partition("?")
         scheme, slashes, rest = address.rpartition("://")
         host, slash, path = rest.partition("/")
         login, at, host = host.rpartition("@")
@@ -91,12 +90,13 @@ class Redactor:
         query = "&".join(self._parameter(parameter) for parameter in query.split("&"))
         return f"{scheme}{slashes}{login}{at}{host}{slash}{path}{mark}{query}"
 
-    def _text(self, text: str) -> str:
-        return self.clean(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+    def clean_text(self, text: str) -> str:
+        """Return text without secrets."""
+        return self.clean(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
     def _header(self, name: str, value: str) -> str:
         if name in _HEADERS or name.startswith(_HEADER_FAMILIES):
-            return self._text(value)
+            return self.clean_text(value)
         scheme = _SCHEME.match(value)
         start = scheme.end() if scheme else 0
         return value[:start] + self._hidden(value[start:])
@@ -106,30 +106,41 @@ class Redactor:
         return parameter if name.lower() in _PARAMETERS else f"{name}{equals}{self._hidden(value)}"
 
     def _hidden(self, value: str) -> str:
-        return self._token("secret", value.encode("utf-8", "surrogateescape")).decode() if value else value
+        return self._token("secret", value.encode("utf-8", "surrogatepass")).decode() if value else value
 
-    def _replace(self, data: bytes, spans: list[tuple[int, int, str]]) -> bytes:
+    def _replace(self, data: bytes, found: list[Found]) -> bytes:
         parts: list[bytes] = []
         end = 0
-        for start, stop, kind in spans:
-            if kind == "bytes":
-                token = base64.b64encode(self.clean(base64.b64decode(data[start:stop])))
-            else:
-                token = self._token(kind, data[start:stop])
-            is_number = data[start:stop].isdigit() and data[max(0, start - 8) : start].rstrip().endswith(b'":')
-            parts += data[end:start], b'"' + token + b'"' if is_number else token
+        for start, stop, kind, secret in found:
+            parts += data[end:start], self._instead(kind, secret)
             end = stop
         return b"".join((*parts, data[end:]))
+
+    def _instead(self, kind: str, secret: bytes) -> bytes:
+        """Return what to write in place of a secret, so that JSON stays JSON."""
+        if kind == "bytes":
+            return base64.b64encode(self.clean(base64.b64decode(secret)))
+        if kind == "list":
+            return self._each(secret)
+        token = self._token("secret" if kind == "value" else kind, secret)
+        return b'"' + token + b'"' if kind == "value" else token
+
+    def _each(self, items: bytes) -> bytes:
+        """Return a list with each of its items replaced."""
+        backslashes = len(items) - len(items.lstrip(b"\\"))
+        quote, text = quoted(backslashes) if items[backslashes:].startswith(b'"') else (rb"\\*'", rb"[^'\\]+")
+        item = re.compile(b"(%b)(%b)(%b)" % (quote, text, quote), re.DOTALL)
+        return item.sub(lambda found: found[1] + self._token("secret", found[2]) + found[3], items)
 
     def _token(self, kind: str, secret: bytes) -> bytes:
         """Return what stands for a secret: the same wherever the same secret stands."""
         import hmac
 
-        if _REDACTED.fullmatch(secret):
+        if REDACTED.fullmatch(secret):
             return secret
-        kind = _kind(secret) or kind
+        kind = detection.kind_of(secret) or kind
         if kind == "private-key":
-            secret = re.sub(rb"\s|\\+[nrt]", b"", secret)
+            secret = re.sub(rb"\s|\\+[nrt]|[|>#]", b"", secret)
         return b"[redacted:%b:%b]" % (kind.encode(), hmac.digest(self._key(), secret, "sha256").hex()[:8].encode())
 
 
@@ -159,101 +170,5 @@ def load_key(path: str | os.PathLike[str]) -> bytes:
         return os.urandom(32)
 
 
-def _nothing(_: bytes) -> list[Strike]:
+def _nothing(_: bytes) -> list[detection.Strike]:
     return []
-
-
-@functools.cache
-def _prefilter() -> Callable[[bytes], list[Strike]]:
-    """Return the search for markers.
-
-    A search for up to 64 literals runs on vector instructions, much faster than one for more. Two such searches, for
-    parts of the markers, settle nearly every record; only if one strikes are the markers themselves sought.
-    """
-    from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
-
-    first, second = (BytesAhoCorasick(part, MatchKind.LeftmostFirst).find_matches_as_indexes for part in screens())
-    markers = BytesAhoCorasick(_MARKERS, implementation=Implementation.DFA).find_matches_as_indexes
-
-    def strikes(data: bytes) -> list[Strike]:
-        if first(data) or second(data) or b"@" in data:
-            return markers(data, True)
-        return []
-
-    return strikes
-
-
-def screens() -> tuple[list[bytes], list[bytes]]:
-    """Return two lists of at most 64 literals. Every marker but "@" contains one of them."""
-    parts = list(STEMS)
-    for marker in sorted(_MARKERS, key=len):
-        if marker != b"@" and not any(part in marker for part in parts):
-            parts.append(marker)
-    # Most text is small letters: literals that begin with them are told from it best by themselves, by four letters.
-    parts.sort(key=lambda part: (len(part) > 3 and part.islower(), part))
-    return parts[: len(parts) // 2], parts[len(parts) // 2 :]
-
-
-@functools.cache
-def _compiled(pattern: bytes) -> re.Pattern[bytes]:
-    return re.compile(pattern, re.DOTALL)
-
-
-def _spans(data: bytes, strikes: list[Strike]) -> list[tuple[int, int, str]]:
-    """Return where secrets stand, in order and apart: start, end, kind."""
-    found: list[tuple[int, int, str]] = []
-    done = 0
-    for marker, at, _ in strikes:
-        for shape in _SHAPES_OF[marker]:
-            if (at >= done or shape.back) and (place := _locate(shape, data, at)):
-                found.append((*place, shape.kind))
-                done = max(done, place[1])
-    apart: list[tuple[int, int, str]] = []
-    for start, end, kind in sorted(found):
-        if apart and start < apart[-1][1]:
-            first = apart.pop()
-            apart.append((first[0], max(end, first[1]), first[2]))
-        else:
-            apart.append((start, end, kind))
-    return apart
-
-
-def _locate(shape: Shape, data: bytes, at: int) -> tuple[int, int] | None:
-    """Return start and end of the credential whose marker is at `at`, if it is one."""
-    back = shape.back
-    begin = at - back if isinstance(back, int) else data.rfind(back, max(0, at - _LOOK_BACK), at)
-    proof = _compiled(shape.pattern).match(data, begin) if begin >= 0 else None
-    if not proof:
-        return None
-    start, end = proof.span(proof.lastindex or 0)
-    if _REDACTED.fullmatch(data, start, end) or (shape.holds and not shape.holds(data[start:end])):
-        return None
-    return start, end
-
-
-def _kind(secret: bytes) -> str | None:
-    """Return what a secret is by its own shape, for one that was found by its place."""
-    for marker, at, _ in _prefilter()(secret):
-        for shape in _SHAPES_OF[marker]:
-            if shape.kind != "secret" and _locate(shape, secret, at) == (0, len(secret)):
-                return shape.kind
-    return None
-
-
-def _hides_secrets(text: bytes) -> bool:
-    """Tell whether recorded bytes, which the store keeps as base64, hold secrets."""
-    try:
-        data = base64.b64decode(text)
-    except ValueError:  # not ours: a raw body may say anything
-        return False
-    return bool(_spans(data, _prefilter()(data)))
-
-
-_RECORDED_BYTES = Shape(
-    "bytes", (b'"__peek__":"bytes"',), rb'"__peek__":"bytes","value":"([A-Za-z0-9+/=]+)"', holds=_hides_secrets
-)
-_SHAPES_BY_MARKER: dict[bytes, list[Shape]] = {}
-for _shape in (*SHAPES, _RECORDED_BYTES):
-    for _marker in _shape.markers:
-        _SHAPES_BY_MARKER.setdefault(_marker, []).append(_shape)
-_MARKERS, _SHAPES_OF = list(_SHAPES_BY_MARKER), list(_SHAPES_BY_MARKER.values())

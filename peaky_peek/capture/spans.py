@@ -13,6 +13,7 @@ from typing import Any, Literal, Self
 
 from peaky_peek.capture import context, faults, propagation, transport
 from peaky_peek.capture.context import CURRENT, SILENT, OpenSession, Scope
+from peaky_peek.capture.recorder import recorder
 from peaky_peek.capture.verbs import Common, Verbs, emit
 from peaky_peek.errors import PeekError
 from peaky_peek.events import AgentEnd, AgentStart, Error, Event
@@ -102,7 +103,8 @@ class TraceContext(Verbs):
             outside = outside or context.started_in()
             parent = outside.session if outside is not None else None
             parent_id = None if outside is None else outside.parent_id
-            session_id = _free_id(self._wanted_id) if self._wanted_id and not self._resume else self._wanted_id
+            wanted = self._wanted_id and recorder().redactor.clean_text(self._wanted_id)
+            session_id = _free_id(wanted) if wanted and not self._resume else wanted
             described = {**self._fields, **_described(self._input, self._code)}
             self._session = context.begin(self.name, session_id=session_id, parent=parent, **described)
             self._owns_session = True

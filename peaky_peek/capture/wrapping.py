@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Protocol, Self
 
-from peaky_peek.capture import faults
+from peaky_peek.capture import faults, pieces
 
 _MAX_YIELDED = 1000
 
@@ -130,12 +130,12 @@ def _generator(function: Callable[..., Any], make_span: Make) -> Callable[..., A
                 except BaseException as error:  # noqa: BLE001 - the end of the generator too
                     step, argument = generator.throw, error
         except StopIteration as stop:
-            span.output = yielded if stop.value is None else stop.value
+            span.output = pieces.cleaned(yielded) if stop.value is None else stop.value
             span.close()
             return stop.value
         except BaseException as error:
             argument = None  # or the error and this frame would keep each other
-            span.output = yielded
+            span.output = pieces.cleaned(yielded)
             span.close(error)
             raise
 
@@ -161,11 +161,11 @@ def _async_generator(function: Callable[..., Any], make_span: Make) -> Callable[
                 except BaseException as error:  # noqa: BLE001 - the end of the generator too
                     step = generator.athrow(error)
         except StopAsyncIteration:
-            span.output = yielded
+            span.output = pieces.cleaned(yielded)
             span.close()
         except BaseException as error:
             del step  # or the error and this frame would keep each other
-            span.output = yielded
+            span.output = pieces.cleaned(yielded)
             span.close(error)
             raise
 

@@ -93,7 +93,7 @@ class _Loading:
         clean = recorder().redactor.clean
         content = clean(encoding.encode([run.raw, run.messages]))
         digest = hashlib.sha256(content).hexdigest()[:32]
-        session_id = first = run.facts.id or f"chat-{digest[:16]}"
+        session_id = first = recorder().redactor.clean_text(run.facts.id or f"chat-{digest[:16]}")
         number = 1
         # Within one source, even equal runs are different runs.
         while session_id in self.session_ids or _digest_of(self._connection, session_id) not in (None, digest):

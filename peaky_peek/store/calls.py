@@ -35,11 +35,11 @@ def pairs(
     open_rows: dict[Hashable, int] = {}
     for event in events:
         if isinstance(event, opens):
-            open_rows[event.id] = open_rows["call", getattr(event, "call_id", None)] = len(openers)
+            open_rows[event.id] = open_rows["call", _text(getattr(event, "call_id", None))] = len(openers)
             openers.append(event)
             closers.append(None)
         elif isinstance(event, closes):
-            call_id = getattr(event, "call_id", None)
+            call_id = _text(getattr(event, "call_id", None))
             keys = [event.parent_id] if call_id is None else [event.parent_id, ("call", call_id)]
             row = next((open_rows[key] for key in keys if key in open_rows and closers[open_rows[key]] is None), None)
             if row is None:
@@ -69,9 +69,9 @@ def asked_by(events: Iterable[Event]) -> dict[str, str]:
                 if call.call_id is not None:
                     asked[call.call_id] = answer
         elif isinstance(event, (ToolCall, ToolResult)):
-            by = asked.get(event.call_id)
+            by = asked.get(_text(event.call_id))
             if by is None and isinstance(event, ToolCall):
-                by = asked.get((event.tool_name, _comparable(event.arguments)))
+                by = asked.get((_text(event.tool_name), _comparable(event.arguments)))
             if by is not None:
                 found[event.id] = by
     return found

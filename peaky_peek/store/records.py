@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -14,12 +14,19 @@ from peaky_peek.store import schema
 _PAYLOAD_BASE = ("data", "metadata", "upstream_event_ids")
 
 
-def encode_event(event: Event, max_payload: int | None = None, **instead: Any) -> bytes:
+class Limit(NamedTuple):
+    """The longest that a value may be, in encoded bytes, and what takes secrets out of it before it is cut."""
+
+    size: int
+    clean: Callable[[bytes], bytes]
+
+
+def encode_event(event: Event, limit: Limit | None = None, **instead: Any) -> bytes:
     """Return the body of an event record: the header, a newline, the payload as tagged JSON.
 
     The header is `["E", ...]` and then the values of `schema.EVENT_COLUMNS` up to the payload, which does not repeat
-    text that has a column. `max_payload` cuts each typed field to that many bytes, and marks it; `instead` is written
-    in place of typed fields.
+    text that has a column. `limit` cuts typed fields that are too long, and marks them; `instead` is written in place
+    of typed fields.
     """
     payload = event.typed()
     if instead:
@@ -45,8 +52,8 @@ def encode_event(event: Event, max_payload: int | None = None, **instead: Any) -
         payload["exact"] = {name: getattr(event, name) for name in ("name", "agent", "parent_id", *own)}
         line = orjson.dumps([_column(value) for value in header])
     encoded = encoding.encode(payload)
-    if max_payload is not None and len(encoded) > max_payload:
-        encoded = _cut(payload, max_payload)
+    if limit is not None and len(encoded) > limit.size:
+        encoded = _cut(payload, limit)
     return line + b"\n" + encoded
 
 
@@ -85,8 +92,10 @@ def _column(value: Any) -> Any:
     return value
 
 
-def _cut(payload: dict[str, Any], limit: int) -> bytes:
-    parts = [orjson.dumps(name) + b":" + encoding.cut(encoding.encode(value), limit) for name, value in payload.items()]
+def _cut(payload: dict[str, Any], limit: Limit) -> bytes:
+    """Return the payload with each value cut: clean before, because half a secret does not look like one."""
+    whole = orjson.loads(limit.clean(encoding.encode(payload)))
+    parts = [orjson.dumps(name) + b":" + encoding.cut(orjson.dumps(value), limit.size) for name, value in whole.items()]
     return b"{" + b",".join(parts) + b"}"
 
 

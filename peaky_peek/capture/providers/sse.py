@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from typing import Any
+
+import orjson
+
+from peaky_peek.capture.pieces import replaced
 
 _LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n)")
 _TEXTS = (
@@ -11,7 +17,8 @@ _TEXTS = (
     b"partial_json", b"delta",
 )  # fmt: skip
 """The fields that providers cut texts into pieces under."""
-_REDACTED = re.compile(rb"\[redacted:[a-z-]+:[0-9a-f]{8}\]")
+_PIECE = re.compile(rb'"(%b)": ?"([^"\\]*(?:\\.[^"\\]*)*)"' % b"|".join(_TEXTS))
+_IS_ONE_OF_MANY = re.compile(rb'index": ?[1-9]')
 
 
 def events(body: bytes) -> Iterator[tuple[int, bytes]]:
@@ -36,42 +43,54 @@ def events(body: bytes) -> Iterator[tuple[int, bytes]]:
 def cleaned(body: bytes, clean: Callable[[bytes], bytes]) -> bytes:
     """Return a stream without secrets, those that are cut into several events included.
 
-    A secret that is cut stands redacted where it began; the rest of it is gone from the events that follow.
+    What is cut is put together first: a piece that looks like a secret by itself is often just the beginning of one.
     """
-    body = clean(body)
-    for name in _TEXTS:
-        if b'"%b"' % name in body:
-            piece = re.compile(rb'"%b": ?"([^"\\]*(?:\\.[^"\\]*)*)"' % name)
-            text = b"".join(piece.findall(body))
-            redacted = clean(text)
-            if redacted != text:
-                pieces = [found.span(1) for found in piece.finditer(body)]
-                body = _rewritten(body, pieces, _secrets(text, redacted))
-    return body
-
-
-def _secrets(text: bytes, redacted: bytes) -> list[tuple[int, int, bytes]]:
-    """Return where `redacted` differs from `text`: start, end, and what stands there now."""
-    around = [re.escape(part) for part in _REDACTED.split(redacted)]
-    found = re.fullmatch(b"(.+?)".join(around), text, re.DOTALL)
-    marks = _REDACTED.findall(redacted)
-    return [(*found.span(at), mark) for at, mark in enumerate(marks, 1)] if found else [(0, len(text), redacted)]
-
-
-def _rewritten(body: bytes, pieces: list[tuple[int, int]], secrets: list[tuple[int, int, bytes]]) -> bytes:
-    """Return the body with the secrets in the text of its pieces replaced."""
+    lanes = defaultdict(list)
+    for lane, span in _pieces(body):
+        lanes[lane].append(span)
+    rewritten: list[tuple[int, int, bytes]] = []
+    for spans in lanes.values():
+        texts = [body[start:end] for start, end in spans]
+        whole = b'"%b"' % b"".join(texts)
+        redacted = clean(whole)
+        if redacted != whole:
+            rewritten += [(*span, text) for span, text in zip(spans, replaced(texts, redacted[1:-1]), strict=True)]
     parts = []
-    end = at = 0  # of what is done: in the body, in the text
-    for start, stop in pieces:
-        parts.append(body[end:start])
-        size = stop - start
-        done = 0  # of this piece
-        for first, last, mark in secrets:
-            begin, finish = max(first - at, 0), min(last - at, size)
-            if begin < finish:
-                parts += [body[start + done : start + begin], mark if first >= at else b""]
-                done = finish
-        parts.append(body[start + done : stop])
-        at += size
-        end = stop
-    return b"".join([*parts, body[end:]])
+    done = 0
+    for start, end, text in sorted(rewritten):
+        parts += [body[done:start], text]
+        done = end
+    return clean(b"".join([*parts, body[done:]]))
+
+
+def _pieces(body: bytes) -> Iterator[tuple[Any, tuple[int, int]]]:
+    """Yield each piece of text: what tells whose it is, and where it stands."""
+    if not _IS_ONE_OF_MANY.search(body):
+        for piece in _PIECE.finditer(body):
+            yield piece[1], piece.span(2)
+        return
+    done = 0
+    for end, data in events(body):
+        pieces = list(_PIECE.finditer(body, done, end))
+        done = end
+        try:
+            lanes = list(_lanes(orjson.loads(data), ()))
+        except orjson.JSONDecodeError:
+            lanes = []
+        if len(lanes) != len(pieces):
+            lanes = [(piece[1],) for piece in pieces]
+        yield from zip(lanes, (piece.span(2) for piece in pieces), strict=True)
+
+
+def _lanes(value: Any, lane: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+    """Yield for each piece of text in an event, in order, the way to it, with the indexes of what it is part of."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _lanes(item, lane)
+    elif isinstance(value, dict):
+        lane += tuple(number for name, number in value.items() if name.endswith("index"))
+        for name, item in value.items():
+            if isinstance(item, str) and name.encode() in _TEXTS:
+                yield (*lane, name)
+            else:
+                yield from _lanes(item, (*lane, name))
