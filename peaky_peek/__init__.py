@@ -9,6 +9,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+import peaky_peek.interpreter  # before any extension module: it refuses subinterpreters
+
+# isort: split
 import peaky_peek.capture.providers  # noqa: F401 - whoever ingests must know how to read model calls
 from peaky_peek.capture import watching as _watching
 from peaky_peek.capture.alerts import Alert

@@ -44,3 +44,7 @@ class BudgetExceeded(PeekError):
 
 class StoreReadOnly(PeekError):
     """The store's folder cannot be written."""
+
+
+class SubinterpreterRefused(PeekError, ImportError):
+    """Peaky Peek was imported in a subinterpreter, where the extension modules that it needs cannot be loaded."""

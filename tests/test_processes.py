@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 import pytest
 
 import peaky_peek as pp
+from peaky_peek.store import current
 from tests.flows import around, step, tree
+from tests.soak import soak_fork
 
 METHODS = ["fork", "spawn", "forkserver"]
 
@@ -86,3 +89,125 @@ def test_a_program_with_an_environment_or_a_store_of_its_own_is_not_told(tmp_pat
     pp.init(db=tmp_path / "third.db")
     assert tree() == "outside program(program's step)"
     assert pp.sessions().parent_session_id.isna().all()
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_forked_workers_lose_and_double_nothing_and_end_no_session_but_their_own(seed: int) -> None:
+    soak_fork.preforked(seed)
+
+
+def test_eight_processes_record_into_one_store() -> None:
+    soak_fork.many_writers(seed=0)
+
+
+def test_os_exit_right_after_a_record_loses_nothing() -> None:
+    run("""
+import os
+import peaky_peek as pp
+with pp.trace_session("doomed") as ctx:
+    ctx.record_decision("the last word")
+    os._exit(0)
+""", env=os.environ | {"PEAKY_PEEK_DB": str(current().path)})  # fmt: skip
+    assert pp.decisions("doomed").reasoning.tolist() == ["the last word"]
+    assert pp.sessions().status.tolist() == ["interrupted"]
+
+
+def test_a_thread_of_a_forked_child_may_be_its_main_thread() -> None:
+    with pp.trace_session("s"):
+
+        def fork() -> None:
+            child = os.fork()
+            if child == 0:
+                around("child")
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+
+        thread = threading.Thread(target=fork)
+        thread.start()
+        thread.join()
+    assert tree() == "s(child(child's step))"
+
+
+def test_spans_unwound_in_a_forked_child_are_answered_by_its_parent_alone() -> None:
+    @pp.tool
+    def forks(name: str) -> int:
+        with pp.trace_session("span"):
+            return os.fork()
+
+    @pp.trace
+    def yields() -> Any:
+        yield os.fork()
+        step("goes on")
+
+    child = -1
+    try:
+        with pp.trace_session("s"):
+            child = forks("forks")
+            if child == 0:
+                step("in the child")
+            else:
+                os.waitpid(child, 0)
+                for child in yields():
+                    if child == 0:
+                        break
+                    os.waitpid(child, 0)
+    finally:
+        if child == 0:
+            os._exit(0)
+    assert tree() == "s(forks(span) in the child yields(goes on))"
+    assert pp.sessions().status.tolist() == ["completed"]
+
+
+def test_a_forked_process_of_multiprocessing_completes_the_session_of_its_script() -> None:
+    process = multiprocessing.get_context("fork").Process(target=step, args=("alone",))
+    process.start()
+    process.join()
+    assert tree() == "alone"
+    assert pp.sessions().status.tolist() == ["completed"]
+
+
+SUBINTERPRETER = """
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+import sys
+if "first" in sys.argv:
+    import peaky_peek
+refused = '''
+try:
+    import peaky_peek
+except ImportError as error:
+    print(type(error).__mro__[1].__name__, error, flush=True)
+'''
+failed = interpreters.run_string(interpreters.create(), refused)
+sys.exit(str(failed) if failed else 0)
+"""
+
+
+@pytest.mark.parametrize("imported", ["first", "not yet"])
+def test_a_subinterpreter_is_refused_in_one_sentence(imported: str) -> None:
+    ended = run(SUBINTERPRETER, imported)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout == (
+        "PeekError Peaky Peek records in the main interpreter only: import it there, and use threads or processes"
+        " instead of subinterpreters.\n"
+    )
+
+
+def test_an_embedded_interpreter_needs_neither_arguments_nor_a_script_nor_a_main_thread() -> None:
+    ended = run("""
+import _thread, sys
+del sys.argv, __spec__, __name__
+done = _thread.allocate_lock()
+done.acquire()
+def work():
+    from tests.flows import step
+    step("embedded")
+    done.release()
+_thread.start_new_thread(work, ())
+done.acquire()
+""", env=os.environ | {"PEAKY_PEEK_DB": str(current().path)})  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert tree() == "embedded"
+    assert pp.sessions().name.tolist() == ["python"]

@@ -116,6 +116,14 @@ class Recorder:
             if not isinstance(error, PeekError):
                 faults.report(error)
 
+    def rest(self) -> None:
+        """Let the writer's thread end, if it can soon: a fork must not happen in the middle of what it does."""
+        self._writer.stop(wait=2.0)
+
+    def resume(self) -> None:
+        """Go on after `rest`."""
+        self._writer.resume()
+
     def abandon(self) -> None:
         """Let go in a forked child of what belongs to its parent."""
         self._journal.abandon()
@@ -187,6 +195,17 @@ def active() -> Recorder | None:
     return _recorder
 
 
+def _before_fork() -> None:
+    """Leave SQLite alone meanwhile: a child that inherits one of its locks taken waits for it forever."""
+    if _recorder is not None:
+        _recorder.rest()
+
+
+def _after_fork_in_parent() -> None:
+    if _recorder is not None:
+        _recorder.resume()
+
+
 def _after_fork() -> None:
     global _recorder, _making
     _making = threading.RLock()
@@ -196,4 +215,4 @@ def _after_fork() -> None:
 
 
 atexit.register(close)
-os.register_at_fork(after_in_child=_after_fork)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork)

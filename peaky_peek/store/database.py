@@ -131,7 +131,7 @@ class Database:
         Args:
             wait: seconds to wait for the write lock of another process.
             owner: only the segments of this process.
-            stopped: asked between transactions; the rest is left for the next one who ingests.
+            stopped: asked between records; the rest is left for the next one who ingests.
 
         Raises:
             StoreLocked: if the lock does not come free; what is pending stays in the journal.
@@ -180,7 +180,7 @@ class Database:
                 more = False
                 for body, end in journal.read(path, start, is_complete=is_complete):
                     batch.add(body, end)
-                    if end - start > _BATCH_BYTES:
+                    if end - start > _BATCH_BYTES or stopped():
                         more = True
                         break
                 batch.flush()

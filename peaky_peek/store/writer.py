@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextvars
 import queue
 import threading
 import time
+from pathlib import Path
 
 from peaky_peek.errors import StoreLocked
 from peaky_peek.store.database import Database
@@ -21,7 +23,7 @@ class Writer:
         self._journal = journal
         self._calls: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._called = False
-        self._stopped = False
+        self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self.problem: Exception | None = None
@@ -38,33 +40,42 @@ class Writer:
             if self._thread is None:
                 self._start()
 
-    def stop(self) -> None:
-        """End the thread; what it has not ingested stays in the journal."""
-        self._stopped = True
+    def stop(self, wait: float = 5.0) -> None:
+        """End the thread, waiting for the transaction it is in; what it has not ingested stays in the journal."""
+        self._stopping.set()
         self._calls.put(None)
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout=5)
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join(wait)
+            while not thread.is_alive() and Path(f"/proc/self/task/{thread.native_id}").exists():
+                time.sleep(0.0001)  # Python 3.12 is done with it before the system is, and warns whoever forks
+
+    def resume(self) -> None:
+        """Go on after `stop`, in a new thread that starts with the next record."""
+        self._stopping, self._thread, self._called = threading.Event(), None, False
 
     def _start(self) -> None:
         with self._starting:
-            if self._thread is None and not self._stopped:
-                self._thread = threading.Thread(target=self._run, name="peaky-peek-writer", daemon=True)
+            if self._thread is None and not self._stopping.is_set():
+                self._thread = threading.Thread(
+                    target=self._run, args=(self._stopping,), name="peaky-peek-writer", daemon=True
+                )
                 try:
-                    self._thread.start()
+                    contextvars.Context().run(self._thread.start)  # it belongs to no session
                 except RuntimeError:  # the interpreter is going down, or may have no more threads: readers ingest
                     self._thread = None
 
-    def _run(self) -> None:
+    def _run(self, stopping: threading.Event) -> None:
         owner = None  # the first round also takes in what dead processes left
-        while not self._stopped:
+        while not stopping.is_set():
             self._calls.get()
             self._called = False
-            time.sleep(_GATHER_SECONDS)
+            stopping.wait(_GATHER_SECONDS)
             try:
                 self._journal.renew()
-                while not self._stopped and self._database.ingest(1.0, owner, lambda: self._stopped):
+                while not stopping.is_set() and self._database.ingest(1.0, owner, stopping.is_set):
                     owner = self._journal.owner
-                    time.sleep(_GATHER_SECONDS)
+                    stopping.wait(_GATHER_SECONDS)
                 self.problem = None
             except Exception as problem:  # noqa: BLE001 - said where the user looks: by readers, and by status
                 self.problem = problem
