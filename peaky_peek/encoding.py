@@ -28,6 +28,8 @@ from typing import Any
 import orjson
 from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
+from peaky_peek.interrupts import is_interrupt
+
 TAG = "__peek__"
 _TAG_BYTES = b'"__peek__"'
 _OPTIONS = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
@@ -65,7 +67,9 @@ def encode(value: Any) -> bytes:
         # orjson writes NaN and infinities as null, and a dict of the user's may look like a tag: only then look closer.
         if (_odd(encoded) or encoded == b"null") and _needs_care(value):
             return orjson.dumps(_plain(value, ()), option=_OPTIONS)
-    except Exception:  # noqa: BLE001 - what orjson cannot say, and what hostile objects do when they are looked at
+    except Exception as error:  # what orjson cannot say, and what hostile objects do when they are looked at
+        if is_interrupt(error):
+            raise
         return orjson.dumps(_plain(value, ()), option=_OPTIONS)
     return encoded
 
@@ -150,12 +154,14 @@ def _fields(value: Any) -> Any:
             return value.item()
         text = repr(value)
         text.encode()
-    except Exception as error:  # noqa: BLE001 - a hostile object must not stop the recording
+    except BaseException as error:  # a hostile object must not stop the recording
+        if is_interrupt(error):
+            raise
         return _resisting(value, error)
     return {TAG: "repr", "value": text, "type": f"{kind.__module__}.{kind.__qualname__}"}
 
 
-def _resisting(value: Any, error: Exception) -> dict[str, str]:
+def _resisting(value: Any, error: BaseException) -> dict[str, str]:
     kind = type(value)
     text = f"<{kind.__qualname__}: {type(error).__name__} while it was recorded>"
     return {TAG: "repr", "value": text, "type": f"{kind.__module__}.{kind.__qualname__}"}
@@ -167,7 +173,9 @@ def _plain(value: Any, parents: tuple[int, ...], nested: bool = False) -> Any:
         return _exactly(value, parents, nested)
     except RecursionError:
         raise
-    except Exception as error:  # noqa: BLE001 - only this part of the whole is lost
+    except BaseException as error:  # only this part of the whole is lost
+        if is_interrupt(error):
+            raise
         return _resisting(value, error)
 
 

@@ -70,22 +70,25 @@ class Call:
         self._started = time.perf_counter_ns()
 
     @faults.guarded
-    def answered(self, response: Any) -> bool:
-        """Take note of a response; return whether its body is still to come."""
+    def answered(self, response: Any, watched: Callable[[Any, Call], Any]) -> None:
+        """Take note of a response; if its body is still to come, put a stream in place that tells what passes."""
         self._status = response.status_code
         self._headers = _chosen(response.headers, _RESPONSE_HEADERS)
         self.may_be_retried = providers.may_be_retried(self._status, self._headers)
         if response.is_closed:
             self.received(response.content)
             self.ended(complete=True)
-            return False
-        self._stream = response
-        return True
+        else:
+            self._stream = response
+            response.stream = watched(response.stream, self)
 
     def received(self, chunk: bytes) -> None:
         """Take note of a piece of the body."""
-        self._times.append(time.perf_counter_ns())
-        self._chunks.append(chunk)
+        try:
+            self._times.append(time.perf_counter_ns())
+            self._chunks.append(chunk)
+        except Exception as error:  # noqa: BLE001 - the agent never notices
+            faults.report(error)
 
     @faults.guarded
     def ended(self, error: BaseException | None = None, *, complete: bool = False) -> None:
@@ -104,7 +107,7 @@ class Call:
         header = [
             self.exchange_id, position, self._status, self._headers, duration_ms,
             times[0] / 1000 if times and self._stream else None, sizes, times, complete,
-            f"{type(error).__name__}: {error}" if failed else None,
+            faults.said(error) if error is not None and failed else None,
         ]  # fmt: skip
         recording.record_raw("R", header, body)
 
@@ -141,6 +144,7 @@ def begin(request: Any) -> Call | None:
     return Call(request, body, scope)
 
 
+@faults.guarded
 def hold(request: Any) -> None:
     """Stop a run over its limit where SDKs build a request: they take what is raised later for a fault of the network.
 

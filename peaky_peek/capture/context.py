@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from peaky_peek import encoding, ids, store
+from peaky_peek.capture import faults
 from peaky_peek.capture.recorder import active, recorder
 from peaky_peek.store.started import note_started
 
@@ -73,16 +74,32 @@ CURRENT: ContextVar[Scope | None] = ContextVar("peaky_peek_scope", default=None)
 """Set and set back by hand: a token reset fails in a generator that is closed somewhere else."""
 
 
-@contextmanager
-def inside(scope: Scope | None) -> Iterator[None]:
-    """Make `scope` the place where events go while the block runs; None leaves it as it is."""
-    before = CURRENT.get()
-    if scope is not None:
-        CURRENT.set(scope)
-    try:
-        yield
-    finally:
-        CURRENT.set(before)
+class inside:  # noqa: N801 - reads as what it is: `with inside(scope)`
+    """Makes `scope` the place where events go while the block runs."""
+
+    __slots__ = ("_before", "_scope")
+
+    def __init__(self, scope: Scope | None) -> None:
+        self._scope = scope
+        self._before: Scope | None = None
+
+    def __enter__(self) -> None:
+        try:
+            self._before = CURRENT.get()
+            CURRENT.set(self._scope)
+        except Exception as error:  # noqa: BLE001 - the agent never notices
+            faults.report(error)
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            CURRENT.set(self._before)
+        except Exception as error:  # noqa: BLE001 - the agent never notices
+            CURRENT.set(self._before)
+            faults.report(error)
+
+
+HERE: AbstractContextManager[None] = nullcontext()
+"""Leaves the place where events go as it is."""
 
 
 SILENT = Scope(OpenSession("", "", "", sampled=False), None, None)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from peaky_peek import store
-from peaky_peek.capture import context, limits, propagation, recorder, transport, watching
+from peaky_peek.capture import context, faults, limits, propagation, recorder, transport, watching
 
 
 def init(
@@ -93,4 +93,4 @@ def uninstall() -> None:
     recorder.close()
 
 
-atexit.register(context.end_all)  # runs before the recorder's own, which was registered earlier
+atexit.register(faults.guarded(context.end_all))  # runs before the recorder's own, which was registered earlier

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Self, TypeVar, overload
 
 from peaky_peek.capture import faults, limits
-from peaky_peek.capture.context import Scope, inside, scope_for_event, tag_list
+from peaky_peek.capture.context import HERE, Scope, inside, scope_for_event, tag_list
 from peaky_peek.capture.spans import TraceContext, described_error
 from peaky_peek.capture.verbs import Common, Verbs, emit
 from peaky_peek.capture.wrapping import Arguments, decorate, name_of, source_of, wrap
@@ -111,6 +111,7 @@ class _CallSpan:
         self.output: Any = None
         self._scope: Scope | None = None
         self._inside: Scope | None = None
+        self.place: AbstractContextManager[None] = HERE
         self._started_at = self._opened_in = 0
 
     def open(self) -> Self:
@@ -122,23 +123,21 @@ class _CallSpan:
             self._started_at = time.perf_counter_ns()
             if self._scope is not None:
                 call = self._record_call(self._scope)
-                self._inside = Scope(self._scope.session, call.id, self._scope.agent, self._scope.inferred)
+                self._inside = Scope(self._scope.session, call.id or None, self._scope.agent, self._scope.inferred)
+                self.place = inside(self._inside)
         except Exception as error:  # noqa: BLE001 - the agent never notices
             faults.report(error)
         return self
 
     def close(self, error: BaseException | None = None) -> None:
-        if self._inside is None or os.getpid() != self._opened_in:  # a forked child leaves the answer to its parent
-            return
-        status = "ok" if error is None else "error" if isinstance(error, Exception) else "cancelled"
-        took = (time.perf_counter_ns() - self._started_at) / 1e6
         try:
+            if self._inside is None or os.getpid() != self._opened_in:  # a forked child leaves the answer to its parent
+                return
+            status = "ok" if error is None else "error" if isinstance(error, Exception) else "cancelled"
+            took = (time.perf_counter_ns() - self._started_at) / 1e6
             self._record_answer(self._inside, error, {"duration_ms": took, "status": status})
         except Exception as fault:  # noqa: BLE001 - the agent never notices
             faults.report(fault)
-
-    def active(self) -> AbstractContextManager[None]:
-        return inside(self._inside)
 
     def _record_call(self, scope: Scope) -> Event:
         raise NotImplementedError

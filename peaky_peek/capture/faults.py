@@ -7,53 +7,79 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
-from peaky_peek.errors import BudgetExceeded
+from peaky_peek.interrupts import is_interrupt
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 strict = os.environ.get("PEAKY_PEEK_STRICT") == "1"
 counts: Counter[str] = Counter()
-"""How often each fault happened in this process."""
+"""How often each kind of fault happened in this process, by what the first of its kind said."""
 clean: Callable[[str], str] = str
 """Takes secrets out of what a fault says; the recorder sets it."""
+_KINDS = 100
+_first: dict[str, str] = {}
+"""What the first fault of each kind said, by its fingerprint."""
+_PARTICULAR = re.compile(r"""'[^']*'|"[^"]*"|(?:/[^\s/:,'"]+){2,}|\b\w*\d[\w.-]*""")
+"""What differs between faults of one kind: quotes, paths, numbers and ids."""
 
 
 def report(error: BaseException) -> None:
     """Count a fault of ours, and log it the first time it happens.
 
     Raises:
-        BaseException: the fault itself, in strict mode; and what is no fault: the user's own limit was reached.
+        BaseException: what is the application's and only happened to arrive here; in strict mode any fault.
     """
-    if strict or isinstance(error, BudgetExceeded):
+    if strict or is_interrupt(error):
         raise error
-    note("could not record", said(error))
+    note("could not record", error)
 
 
-def note(trouble: str, what: str) -> None:
+def note(trouble: str, error: BaseException) -> None:
     """Count what went wrong, and log it the first time it happens."""
     try:
-        what = clean(what)[:500]
-    except Exception:  # noqa: BLE001 - what cannot be cleaned is not said
-        what = "a fault that cannot be told without secrets"
-    counts[what] += 1
-    if counts[what] == 1:
-        with suppress(Exception):  # handlers and filters are the application's, and there is no import at its end
-            import logging
+        _note(trouble, error)
+    except Exception:  # noqa: BLE001 - hostile exceptions, the application's own log handlers, the end of the process
+        return
 
-            logging.getLogger("peaky_peek").warning("%s: %s (said once; pp.status() counts them)", trouble, what)
+
+def _note(trouble: str, error: BaseException) -> None:
+    saying = _cleaned(said(error))[:500]
+    fingerprint = _PARTICULAR.sub("…", saying)
+    if fingerprint not in _first and len(_first) >= _KINDS:
+        fingerprint = saying = "others"
+    what = _first.setdefault(fingerprint, saying)
+    counts[what] += 1
+    import logging
+
+    log = logging.getLogger("peaky_peek")
+    if counts[what] == 1:
+        log.warning("%s: %s (said once; pp.status() counts them)", trouble, what)
+    if log.isEnabledFor(logging.DEBUG):
+        import traceback
+
+        log.debug("%s: %s", trouble, _cleaned("".join(traceback.format_exception(error))))
+
+
+def _cleaned(told: str) -> str:
+    try:
+        return clean(told)
+    except Exception:  # noqa: BLE001 - what cannot be cleaned is not said
+        return "a fault that cannot be told without secrets"
 
 
 def text(value: object) -> str:
     """Return `str(value)`, or the name of its type if it resists."""
     try:
         return str(value)
-    except Exception:  # noqa: BLE001 - a hostile object
+    except Exception as error:
+        if is_interrupt(error):
+            raise
         return type(value).__name__
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import sqlite3
 from contextlib import suppress
-from typing import Literal
+from typing import Literal, NoReturn
 
 from peaky_peek import store
+from peaky_peek.capture import faults
 from peaky_peek.capture.context import Limit, OpenSession
 from peaky_peek.capture.pricing import dollars
 from peaky_peek.errors import BudgetExceeded, PeekError
@@ -67,21 +68,33 @@ def stop_if_over(session: OpenSession, *, look: bool = True) -> None:
     Raises:
         BudgetExceeded: it has spent more than it may.
     """
-    of = session.limit
-    if of is None or not of.stops or not session.sampled:
-        return
-    run = session.root_id, of
-    if look and run not in _over:
-        with suppress(PeekError, sqlite3.Error):  # locked by somebody for long: what is known has to do
-            store.current().ingest(wait=_WAIT)
-        try:
-            cost, unpriced = spent(session.root_id)
-        except (PeekError, sqlite3.Error):
+    try:
+        of = session.limit
+        if of is None or not of.stops or not session.sampled:
             return
-        if cost is not None and is_over(cost, of.max_cost_usd):
-            note_over(session.root_id, of, said(cost, unpriced, of.max_cost_usd))
-    if run in _over:
-        raise BudgetExceeded(f"{_over[run]}: the run stops here. `pp.init(max_cost_usd=...)` sets another limit.")
+        run = session.root_id, of
+        if look and run not in _over:
+            _look(session.root_id, of)
+        if run in _over:
+            _stop(_over[run])
+    except Exception as error:  # noqa: BLE001 - the agent never notices anything else
+        faults.report(error)
+
+
+def _stop(what: str) -> NoReturn:
+    raise BudgetExceeded(f"{what}: the run stops here. `pp.init(max_cost_usd=...)` sets another limit.")
+
+
+def _look(root_id: str, of: Limit) -> None:
+    """Take in what is pending and add up."""
+    with suppress(PeekError, sqlite3.Error):  # locked by somebody for long: what is known has to do
+        store.current().ingest(wait=_WAIT)
+    try:
+        cost, unpriced = spent(root_id)
+    except (PeekError, sqlite3.Error):
+        return
+    if cost is not None and is_over(cost, of.max_cost_usd):
+        note_over(root_id, of, said(cost, unpriced, of.max_cost_usd))
 
 
 def note_over(root_id: str, of: Limit, what: str) -> None:

@@ -91,7 +91,7 @@ def told(event: Event) -> Iterator[Alert]:
                 said = listener.function(event)
             except Exception as error:  # noqa: BLE001 - the agent never notices, nor do other listeners
                 name = getattr(listener.function, "__qualname__", "a listener")
-                faults.note(f"{name} was told of an event and raised", faults.said(error))
+                faults.note(f"{name} was told of an event and raised", error)
             else:
                 if isinstance(said, Alert) and not isinstance(event, BehaviorAlert):  # or alerts would never end
                     yield said

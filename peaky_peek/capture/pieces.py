@@ -12,9 +12,9 @@ from peaky_peek.capture.recorder import recorder
 
 def cleaned(pieces: list[Any]) -> list[Any]:
     """Return what a generator yielded: pieces of text without the secrets that are cut into several, others as is."""
-    if len(pieces) < 2 or not all(type(piece) is str for piece in pieces):
-        return pieces
     try:
+        if len(pieces) < 2 or not all(type(piece) is str for piece in pieces):
+            return pieces
         texts = [piece.encode("utf-8", "surrogatepass") for piece in pieces]
         whole = b"".join(texts)
         redacted = recorder().redactor.clean_text("".join(pieces)).encode("utf-8", "surrogatepass")

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from peaky_peek.capture import context, faults, transport
-from peaky_peek.capture.context import CURRENT, Scope
+from peaky_peek.capture.context import CURRENT, Scope, inside
 from peaky_peek.capture.imports import forget, when_imported
 from peaky_peek.capture.travel import Origin, arrive, origin
 
@@ -70,17 +70,20 @@ class _Carried:
         self._function, self._scope = function, scope
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        before = CURRENT.get()
-        if before is self._scope:
+        with inside(self._scope):
             return self._function(*args, **kwargs)
-        CURRENT.set(self._scope)
-        try:
-            return self._function(*args, **kwargs)
-        finally:
-            CURRENT.set(before)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpacked, (self._function, None if self._scope is None else origin(self._scope))
+
+
+def _carried(function: Any) -> Any:
+    """Return a function so that it runs in the scope of this moment."""
+    try:
+        return _Carried(function, CURRENT.get())
+    except Exception as error:  # noqa: BLE001 - the agent never notices
+        faults.report(error)
+        return function
 
 
 def _unpacked(function: Callable[..., Any], sent: Origin | None) -> _Carried:
@@ -98,10 +101,12 @@ class _Place:
         return (object, ()) if sent is None else (_begin_in, (sent,))
 
 
+@faults.guarded
 def _begin_in(sent: Origin) -> None:
     CURRENT.set(_arrived(sent))
 
 
+@faults.guarded
 def _arrived(sent: Origin | None) -> Scope | None:
     if sent is None:
         return None
@@ -114,62 +119,77 @@ def _submitting(submit: Method) -> Method:
     """Carry the function that work is submitted as, and what is called with its result."""
 
     def submitting(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        scope = CURRENT.get()
-        for name in ("callback", "error_callback"):
-            if kwargs.get(name) is not None:
-                kwargs[name] = _Carried(kwargs[name], scope)
-        return submit(self, _Carried(fn, scope), *args, **kwargs)
+        return submit(self, _carried(fn), *args, **_with_callbacks(kwargs))
 
     return submitting
+
+
+def _with_callbacks(kwargs: dict[str, Any]) -> dict[str, Any]:
+    try:
+        carried = {name: _carried(kwargs[name]) for name in _CALLBACKS if kwargs.get(name) is not None}
+        return kwargs | carried if carried else kwargs
+    except Exception as error:  # noqa: BLE001 - the agent never notices
+        faults.report(error)
+        return kwargs
+
+
+_CALLBACKS = ("callback", "error_callback")
 
 
 def _calling_back(add: Method) -> Method:
     """Carry a callback, which runs in whatever thread is done."""
 
     def calling_back(self: Any, fn: Callable[..., Any]) -> Any:
-        return add(self, _Carried(fn, CURRENT.get()))
+        return add(self, _carried(fn))
 
     return calling_back
 
 
 def _starting_thread(start: Method) -> Method:
     def starting(self: threading.Thread) -> None:
-        scope = CURRENT.get()
-        if scope is not None:
-            run = self.run
-
-            def run_in_scope() -> None:
-                del self.run  # or the thread would keep itself alive
-                CURRENT.set(scope)
-                run()
-
-            self.run = run_in_scope  # type: ignore[method-assign]
+        _run_here(self)
         start(self)
 
     return starting
+
+
+@faults.guarded
+def _run_here(thread: threading.Thread) -> None:
+    scope = CURRENT.get()
+    if scope is not None:
+        run = thread.run
+
+        def run_in_scope() -> None:
+            del thread.run  # or the thread would keep itself alive
+            with inside(scope):
+                run()
+
+        thread.run = run_in_scope  # type: ignore[method-assign]
 
 
 def _starting_process(start: Method) -> Method:
     """Leave the scope with a process, which finds it when it is unpickled; a forked one has it anyway."""
 
     def starting(self: Any) -> None:
-        self._peaky_peek = _Place(CURRENT.get())
+        _leave_place(self)
         try:
             start(self)
         finally:
-            del self._peaky_peek
+            self.__dict__.pop("_peaky_peek", None)
 
     return starting
+
+
+@faults.guarded
+def _leave_place(process: Any) -> None:
+    process._peaky_peek = _Place(CURRENT.get())
 
 
 def _starting_program(init: Method) -> Method:
     """Tell a program that inherits the environment which scope it is started in; its sessions become parts of it."""
 
     def starting(self: Any, *args: Any, **kwargs: Any) -> None:
-        scope = CURRENT.get()
-        if scope is not None and not context.paused and len(args) <= _BEFORE_ENV:
-            kwargs["env"] = _environment(kwargs.get("env"), scope) or kwargs.get("env")
-        init(self, *args, **kwargs)
+        init(self, *args, **(_told(args, kwargs) or kwargs))
 
     return starting
 
@@ -178,6 +198,13 @@ _BEFORE_ENV = 10  # arguments that `Popen` takes
 
 
 @faults.guarded
+def _told(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    scope = CURRENT.get()
+    if scope is None or context.paused or len(args) > _BEFORE_ENV:
+        return kwargs
+    return {**kwargs, "env": _environment(kwargs.get("env"), scope)}
+
+
 def _environment(given: Any, scope: Scope) -> Any:
     """Return the environment of a program; where somebody chose another one than ours, or another store, it stays."""
     if given is None:

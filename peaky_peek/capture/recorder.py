@@ -214,5 +214,5 @@ def _after_fork() -> None:
         _recorder = None
 
 
-atexit.register(close)
+atexit.register(faults.guarded(close))
 os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork)

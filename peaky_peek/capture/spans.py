@@ -61,18 +61,19 @@ class TraceContext(Verbs):
         self.name = agent_name
         self.output: Any = None
         """What the agent returned; recorded when it ends."""
-        self._wanted_id = None if session_id is None else str(session_id)
+        self._wanted_id = session_id
         self._resume = resume
         self._new_session = new_session or session_id is not None
         self._input, self._code = input, code
         self._fields = {
-            "framework": framework, "task": task, "version": version, "tags": context.tag_list(tags) or None,
-            "thread": thread,
+            "framework": framework, "task": task, "version": version, "tags": tags, "thread": thread,
         }  # fmt: skip
         self._session: OpenSession | None = None
         self._owns_session = False
         self._start: AgentStart | None = None
         self._inside: SpanScope | None = None
+        self.place: AbstractContextManager[None] = context.HERE
+        """Makes this the place where events go while a block runs: a generator does between two of its values."""
         self._started_at = self._opened_in = 0
 
     @property
@@ -84,8 +85,8 @@ class TraceContext(Verbs):
         """Begin, without making this the place where other code's events go."""
         try:
             self._open()
-        except Exception as error:  # noqa: BLE001 - the agent never notices
-            faults.report(error)
+        except BaseException as error:  # noqa: BLE001 - the agent never notices
+            self._cut_short(error)
         return self
 
     def _open(self) -> None:
@@ -103,60 +104,85 @@ class TraceContext(Verbs):
             outside = outside or context.started_in()
             parent = outside.session if outside is not None else None
             parent_id = None if outside is None else outside.parent_id
-            wanted = self._wanted_id and recorder().redactor.clean_text(self._wanted_id)
+            wanted = None if self._wanted_id is None else recorder().redactor.clean_text(str(self._wanted_id))
             session_id = _free_id(wanted) if wanted and not self._resume else wanted
-            described = {**self._fields, **_described(self._input, self._code)}
+            tags = context.tag_list(self._fields["tags"]) or None
+            described = {**self._fields, **_described(self._input, self._code), "tags": tags}
             self._session = context.begin(self.name, session_id=session_id, parent=parent, **described)
             self._owns_session = True
         self._session.raised.clear()
         scope = Scope(self._session, parent_id, self.name)
         self._start = emit(AgentStart, scope, {"name": self.name}, {"input": self._input, "code": self._code})
         if self._session.first_event is None:
-            self._session.first_event = self._start.id
-        self._inside = SpanScope(self._session, self._start.id, self.name)
+            self._session.first_event = self._start.id or None
+        self._inside = SpanScope(self._session, self._start.id or None, self.name)
+        self.place = context.inside(self._inside)
         self._started_at = time.perf_counter_ns()  # what beginning took is ours, not the agent's
 
     def close(self, error: BaseException | None = None) -> None:
         """End it: completed, or failed with `error`."""
         try:
             self._close(error)
-        except Exception as fault:  # noqa: BLE001 - the agent never notices
-            faults.report(fault)
+        except BaseException as fault:  # noqa: BLE001 - the agent never notices
+            self._cut_short(fault)
 
     end = close
+
+    def _cut_short(self, fault: BaseException) -> None:
+        """Leave nothing half done behind a fault of ours, or an interrupt in the middle of our work.
+
+        Raises:
+            BaseException: the interrupt.
+        """
+        self._leave()
+        if self._session is not None and self._owns_session and os.getpid() == self._opened_in:
+            context.end(self._session, "interrupted")
+        if not isinstance(fault, Exception):
+            raise fault
+        faults.report(fault)
+
+    def _leave(self) -> None:
+        self._start = None
+        if self._inside is not None:
+            self._inside.closed = True
+            if CURRENT.get() is self._inside:
+                CURRENT.set(_open_around(self._inside))
 
     def _close(self, error: BaseException | None) -> None:
         session, start, inside = self._session, self._start, self._inside
         if session is None or start is None or inside is None:
             return
         took = (time.perf_counter_ns() - self._started_at) / 1e6
-        self._start = None
-        inside.closed = True
-        if CURRENT.get() is inside:
-            CURRENT.set(_open_around(inside))
+        self._leave()
         status, session_status = _verdict(error)
         if status == "error" and error is not None and not any(known is error for known in session.raised):
             session.raised.append(error)
             emit(Error, inside, {"status": "error"}, described_error(error))
         if os.getpid() != self._opened_in:  # a forked child leaves the end to its parent
             return
-        common: Common = {"name": self.name, "status": status, "duration_ms": took, "parent_id": start.id}
+        common: Common = {"name": self.name, "status": status, "duration_ms": took, "parent_id": start}
         emit(AgentEnd, inside, common, {"output": self.output})
         if self._owns_session:
             output = {} if self.output is None else {"output": self.output}
             context.end(session, session_status, **output)
 
     def __enter__(self) -> Self:
-        self.open()
-        if self._inside is not None:
-            self._inside.outside = CURRENT.get()
-            CURRENT.set(self._inside)
+        try:
+            self._open()
+            if self._inside is not None:
+                self._inside.outside = CURRENT.get()
+                CURRENT.set(self._inside)
+        except BaseException as error:  # noqa: BLE001 - the agent never notices
+            self._cut_short(error)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close(error)
+        try:
+            self._close(error)
+        except BaseException as fault:  # noqa: BLE001 - the agent never notices
+            self._cut_short(fault)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -166,15 +192,13 @@ class TraceContext(Verbs):
     ) -> None:
         self.close(error)
 
-    def active(self) -> AbstractContextManager[None]:
-        """Make this the place where events go while the block runs: a generator does between two of its values."""
-        return context.inside(self._inside)
-
+    @faults.guarded
     def set_parent(self, event: Event | str) -> None:
         """Make `event` the parent of what this context records from now on."""
         if self._inside is not None:
-            self._inside.parent_id = str(event)
+            self._inside.parent_id = str(event) or self._inside.parent_id
 
+    @faults.guarded
     def outcome(self, outcome: str, score: float | None = None, note: str | None = None) -> None:
         """Say whether the run was good: "pass", "fail" or a word of yours, with a score and a note."""
         if self._session is not None and self._session.sampled:
@@ -182,9 +206,13 @@ class TraceContext(Verbs):
             context.note(self._session.id, {key: value for key, value in given.items() if value is not None})
 
     def _scope(self) -> Scope | None:
-        if context.paused or self._inside is None:
+        try:
+            if context.paused or self._inside is None:
+                return None
+            scope = CURRENT.get()  # a span opened inside this one, by a tool say, is where it happens
+        except Exception as error:  # noqa: BLE001 - the agent never notices
+            faults.report(error)
             return None
-        scope = CURRENT.get()  # a span opened inside this one, by a tool say, is where it happens
         if scope is None or (scope.session is not self._session and scope is not SILENT):
             return self._inside
         return scope

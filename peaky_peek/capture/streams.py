@@ -46,8 +46,12 @@ def watched_async(base: Any) -> Any:
                 self._call.ended(error)
                 raise
             finally:
-                if hasattr(chunks, "aclose"):  # the client closes the generator it reads from, which now is ours
-                    await chunks.aclose()
+                try:
+                    close = chunks.aclose
+                except AttributeError:
+                    pass
+                else:  # the client closes the generator it reads from, which now is ours
+                    await close()
             self._call.ended(complete=True)
 
         async def aclose(self) -> None:

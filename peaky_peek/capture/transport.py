@@ -89,8 +89,7 @@ def _sync(original: Callable[..., Any], module: Any) -> Callable[..., Any]:
         except BaseException as error:
             call.ended(error)
             raise
-        if call.answered(response):
-            response.stream = stream(response.stream, call)
+        call.answered(response, stream)
         return response
 
     return send
@@ -109,8 +108,7 @@ def _async(original: Callable[..., Any], module: Any) -> Callable[..., Any]:
         except BaseException as error:
             call.ended(error)
             raise
-        if call.answered(response):
-            response.stream = stream(response.stream, call)
+        call.answered(response, stream)
         return response
 
     return send

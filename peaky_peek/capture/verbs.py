@@ -55,27 +55,31 @@ def emit(cls: type[E], scope: Scope | None, common: Common, typed: dict[str, Any
 
     `typed` are fields of the class; `common` is what the caller gave, and is converted.
     """
-    name = typed.get(_NAMED_AFTER[cls.event_type])
-    if type(name) is not str or not name:
-        name = cls.kind
-    place = ("", None, None) if scope is None else (scope.session.id, scope.parent_id, scope.agent)
-    event = cls.of(place, ids.stamp(), name, typed)
-    if scope is not None and scope.inferred:
-        event.metadata = {"context": "inferred"}
-    for key, value in common.items():
-        if value is not None or key == "parent_id":
-            try:
-                _set(event, key, value)
-            except Exception as error:  # noqa: BLE001 - the agent never notices
-                faults.report(error)
-    if scope is not None and scope.session.sampled:
-        recorder().record(event)
+    try:
+        name = typed.get(_NAMED_AFTER[cls.event_type])
+        if type(name) is not str or not name:
+            name = cls.kind
+        place = ("", None, None) if scope is None else (scope.session.id, scope.parent_id, scope.agent)
+        event = cls.of(place, ids.stamp(), name, typed)
+        if scope is not None and scope.inferred:
+            event.metadata = {"context": "inferred"}
+        for key, value in common.items():
+            if value is not None or key == "parent_id":
+                try:
+                    _set(event, key, value)
+                except Exception as error:  # noqa: BLE001 - only this field is lost
+                    faults.report(error)
+        if scope is not None and scope.session.sampled:
+            recorder().record(event)
+    except Exception as error:  # noqa: BLE001 - the agent never notices
+        faults.report(error)
+        return cls(id="", session_id="", position=0, name=cls.kind)
     return event
 
 
 def _set(event: Event, key: str, value: Any) -> None:
     if key == "parent_id":
-        event.parent_id = None if value is None else str(value)
+        event.parent_id = None if value is None else str(value) or None
     elif key in ("duration_ms", "importance"):
         setattr(event, key, float(value))
     elif key in ("id", "name", "agent", "status"):
@@ -95,7 +99,8 @@ def id_list(items: Ids | Event | str | None) -> list[str] | None:
     """Return the ids of events given as events or ids, several or just one."""
     if items is None:
         return None
-    return [str(item) for item in ((items,) if isinstance(items, (str, Event)) else items)]
+    given = (items,) if isinstance(items, (str, Event)) else items
+    return [known for item in given if (known := str(item))]  # an event that could not be recorded has no id
 
 
 _NAMED_AFTER = dict.fromkeys(EventType, "name") | {
@@ -148,7 +153,7 @@ class Verbs:
             typed |= {"error": faults.text(error), "status": "error"}
         scope = self._scope()
         if scope is not None and scope.calls:
-            common = _answering(pairing.closed(scope, common.get("parent_id"), tool_name, call_id), common)
+            common = _answering(pairing.closed(scope, common, tool_name, call_id), common)
         return emit(ToolResult, scope, common, typed)
 
     def record_llm_request(
@@ -180,7 +185,7 @@ class Verbs:
             "cost_usd": _price(model, usage) if cost_usd is None else cost_usd, "status": "ok",
         }  # fmt: skip
         scope = self._scope()
-        answered = pairing.closed(scope, common.get("parent_id"))
+        answered = pairing.closed(scope, common)
         response = emit(LLMResponse, scope, _answering(answered, common), typed)
         if scope is not None and scope.session.limit is not None and self._may_stop:
             limits.stop_if_over(scope.session)
@@ -294,11 +299,14 @@ class Verbs:
 
 def _answering(call: OpenCall | None, common: Common) -> Common:
     """Return what an answer has in common with others: under its call, and lasting from it until now unless given."""
-    if call is None:
-        return common
-    took = None if call.time_us is None else (now_us() - call.time_us) / 1000
-    given = {key: value for key, value in common.items() if value is not None}
-    return cast("Common", {"parent_id": call.id, "duration_ms": took, **given})
+    try:
+        if call is not None:
+            took = None if call.time_us is None else (now_us() - call.time_us) / 1000
+            given = {key: value for key, value in common.items() if value is not None}
+            return cast("Common", {"parent_id": call.id, "duration_ms": took, **given})
+    except Exception as error:  # noqa: BLE001 - the agent never notices
+        faults.report(error)
+    return common
 
 
 _USAGE_NAMES = {
@@ -311,9 +319,12 @@ _USAGE_NAMES = {
 
 def token_usage(usage: Any) -> Any:
     """Return a provider's token counts under the names of `LLMResponse.usage`; what is no dict stays as it is."""
-    if not isinstance(usage, dict):
-        return usage
-    return {_USAGE_NAMES.get(name, name): count for name, count in usage.items()}
+    try:
+        if isinstance(usage, dict):
+            return {_USAGE_NAMES.get(name, name): count for name, count in usage.items()}
+    except Exception as error:  # noqa: BLE001 - the agent never notices
+        faults.report(error)
+    return usage
 
 
 @faults.guarded

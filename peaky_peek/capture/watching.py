@@ -212,7 +212,7 @@ def _record(run: _Run, alert: Alert, event: Event) -> None:
         try:
             print(line, file=sys.stderr, flush=True)  # noqa: T201
         except Exception as error:  # noqa: BLE001 - nobody listens there
-            faults.note("could not show an alert", faults.said(error))
+            faults.note("could not show an alert", error)
 
 
 _thread = _Thread()

@@ -11,6 +11,7 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Protocol, Self
 
 from peaky_peek.capture import faults, pieces
+from peaky_peek.capture.context import HERE
 
 _MAX_YIELDED = 1000
 
@@ -19,6 +20,8 @@ class Span(Protocol):
     """What a wrapped call is recorded as."""
 
     output: Any
+    place: AbstractContextManager[Any]
+    """Makes this the place where events go while a block runs."""
 
     def open(self) -> Self:
         """Begin."""
@@ -26,8 +29,26 @@ class Span(Protocol):
     def close(self, error: BaseException | None = None) -> None:
         """End."""
 
-    def active(self) -> AbstractContextManager[Any]:
-        """Make this the place where events go while the block runs."""
+
+class _Unseen:
+    """Stands for a call that cannot be recorded."""
+
+    output: Any
+    place = HERE
+
+    def open(self) -> Self:
+        return self
+
+    def close(self, error: BaseException | None = None) -> None:
+        pass
+
+
+def _opened(make_span: Make, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
+    try:
+        return make_span(args, kwargs).open()
+    except Exception as error:  # noqa: BLE001 - the agent never notices
+        faults.report(error)
+        return _Unseen()
 
 
 Make = Callable[[tuple[Any, ...], dict[str, Any]], Span]
@@ -43,7 +64,11 @@ def decorate(function: Any, make: Callable[[Any], Callable[..., Any]]) -> Any:
         return type(function)(make(function.__func__))
     if isinstance(function, type) or not callable(function):
         raise TypeError(f"Only functions and methods can be decorated, not {function!r}.")
-    return make(function)
+    try:
+        return make(function)
+    except Exception as error:  # noqa: BLE001 - the agent never notices
+        faults.report(error)
+        return function
 
 
 def wrap(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
@@ -66,46 +91,53 @@ def _plain(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
     """Run the function inside the span, and if it returns what runs later, like a coroutine, that too."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        span = make_span(args, kwargs).open()
+        span = _opened(make_span, args, kwargs)
         try:
-            with span.active():
+            with span.place:
                 output = function(*args, **kwargs)
+            if type(output) in _LATER:
+                return _continued(output, span)
+            span.output = output
+            span.close()
         except BaseException as error:
             span.close(error)
             raise
-        wrap_later = _LATER.get(type(output))
-        if wrap_later is not None and (wrap_later is not _generator or not inspect.isawaitable(output)):
-            return _continued(output, wrap_later, span)
-        span.output = output
-        span.close()
         return output
 
     return call
 
 
-def _continued(running: Any, wrap_later: Callable[..., Any], span: Span) -> Any:
-    """Return a coroutine or generator so that it runs inside a span that is open already."""
+def _continued(output: Any, span: Span) -> Any:
+    """Return what runs later so that it runs inside a span that is open already; if it is awaited, it stays itself."""
+    try:
+        wrap_later = _LATER[type(output)]
+        if wrap_later is not _generator or not inspect.isawaitable(output):
 
-    class Opened:
-        def open(self) -> Span:
-            return span
+            class Opened:
+                def open(self) -> Span:
+                    return span
 
-    wrapped = wrap_later(lambda: running, lambda *_: Opened())
-    wrapped.__name__, wrapped.__qualname__ = running.__name__, running.__qualname__
-    return wrapped()
+            wrapped = wrap_later(lambda: output, lambda *_: Opened())
+            wrapped.__name__, wrapped.__qualname__ = output.__name__, output.__qualname__
+            return wrapped()
+        span.output = output
+    except Exception as error:  # noqa: BLE001 - the agent never notices
+        faults.report(error)
+    span.close()
+    return output
 
 
 def _coroutine(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
-        span = make_span(args, kwargs).open()
+        span = _opened(make_span, args, kwargs)
         try:
-            with span.active():
-                span.output = await function(*args, **kwargs)
+            with span.place:
+                span.output = output = await function(*args, **kwargs)
+            span.close()
         except BaseException as error:
             span.close(error)
             raise
-        span.close()
-        return span.output
+        return output
 
     return call
 
@@ -118,13 +150,12 @@ def _generator(function: Callable[..., Any], make_span: Make) -> Callable[..., A
         step: Callable[[Any], Any] = generator.send
         argument: Any = None
         yielded: list[Any] = []
-        span = make_span(args, kwargs).open()
+        span = _opened(make_span, args, kwargs)
         try:
             while True:
-                with span.active():
+                with span.place:
                     item = step(argument)
-                if len(yielded) < _MAX_YIELDED:
-                    yielded.append(item)
+                _keep(item, yielded)
                 try:
                     step, argument = generator.send, (yield item)
                 except BaseException as error:  # noqa: BLE001 - the end of the generator too
@@ -149,13 +180,12 @@ def _async_generator(function: Callable[..., Any], make_span: Make) -> Callable[
         generator = function(*args, **kwargs)
         step = _begin_unseen(generator)
         yielded: list[Any] = []
-        span = make_span(args, kwargs).open()
+        span = _opened(make_span, args, kwargs)
         try:
             while True:
-                with span.active():
+                with span.place:
                     item = await step
-                if len(yielded) < _MAX_YIELDED:
-                    yielded.append(item)
+                _keep(item, yielded)
                 try:
                     step = generator.asend((yield item))
                 except BaseException as error:  # noqa: BLE001 - the end of the generator too
@@ -177,14 +207,26 @@ _LATER: dict[type, Callable[..., Callable[..., Any]]] = {
 }  # fmt: skip
 
 
+def _keep(item: Any, yielded: list[Any]) -> None:
+    try:
+        if len(yielded) < _MAX_YIELDED:
+            yielded.append(item)
+    except Exception as error:  # noqa: BLE001 - the agent never notices
+        faults.report(error)
+
+
 def _begin_unseen(generator: AsyncGenerator[Any, Any]) -> Any:
     """Return the first step of a generator that the event loop is not to end: the one around it does."""
-    hooks = sys.get_asyncgen_hooks()
-    sys.set_asyncgen_hooks(None, None)
     try:
+        hooks = sys.get_asyncgen_hooks()
+        sys.set_asyncgen_hooks(None, None)
+        try:
+            return generator.asend(None)
+        finally:
+            sys.set_asyncgen_hooks(*hooks)
+    except Exception as error:  # noqa: BLE001 - the agent never notices
+        faults.report(error)
         return generator.asend(None)
-    finally:
-        sys.set_asyncgen_hooks(*hooks)
 
 
 class Arguments:
