@@ -92,14 +92,24 @@ def _beside(body: Body, content: bytes) -> Part:
     base = body.content
     base_end, end = len(base), len(content)
     shared = min(base_end, end)
-    prefix = _common(shared, lambda i, j: base[i:j] == content[i:j])
-    suffix = _common(shared - prefix, lambda i, j: base[base_end - j : base_end - i] == content[end - j : end - i])
+    prefix = _common(shared, _beginning(base, content), lambda i, j: base[i:j] == content[i:j])
+    suffix = _common(shared - prefix, 0, lambda i, j: base[base_end - j : base_end - i] == content[end - j : end - i])
     return Part(body.exchange_id, prefix, suffix, content[prefix : end - suffix])
 
 
-def _common(size: int, same: Callable[[int, int], bool]) -> int:
-    """Return how many of the first `size` bytes are the same: in growing steps, then halving the step that differs."""
-    low, step = 0, 256
+def _beginning(base: bytes, content: bytes) -> int:
+    """Return a common beginning: a conversation grows at its end, so it is looked for from there, and compared once."""
+    size, back = min(len(base), len(content)), 16
+    while (at := size - back) > 0:
+        if base[at - 16 : at] == content[at - 16 : at]:
+            return at if base[:at] == content[:at] else 0
+        back *= 4
+    return 0
+
+
+def _common(size: int, low: int, same: Callable[[int, int], bool]) -> int:
+    """Return how many of the first `size` bytes are the same, `low` at least: in growing steps, then halving."""
+    step = 256
     while low < size and same(low, min(low + step, size)):
         low = min(low + step, size)
         step *= 2

@@ -192,7 +192,8 @@ def _add(batch: Batch, events: list[Event], earlier: Earlier | None = None, keep
     """Insert events. Of the messages of a request that resends another's, only the new ones are written."""
     for event in events:
         if earlier and keep and isinstance(event, LLMRequest) and event.messages:
-            event.messages = cast("list[Any]", records.history(earlier.event_id, keep, event.messages[keep:]))
+            answer = exchanges.answer_to(batch.connection, earlier.event_id)
+            event.messages = cast("list[Any]", records.history(earlier.event_id, keep, event.messages[keep:], answer))
         batch.insert(event)
     batch.flush()
 

@@ -12,8 +12,11 @@ import sqlite3
 import zlib
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
+
+from peaky_peek import encoding
 
 _STORED = (
     "exchange_id", "event_id", "session_id", "position", "attempt", "method", "url", "request_headers", "started_at",
@@ -128,6 +131,12 @@ _RESPONSE_TO = """SELECT response.payload FROM events request JOIN events respon
     ON response.session_id = request.session_id AND response.position > request.position
     AND response.parent_id = request.event_id AND response.event_type = 'llm_response'
     WHERE request.event_id = ? ORDER BY response.position LIMIT 1"""
+
+
+def answer_to(connection: sqlite3.Connection, event_id: str) -> Any:
+    """Return the content of the response to a request, or None when there is none."""
+    row = connection.execute(_RESPONSE_TO, (event_id,)).fetchone()
+    return encoding.decode(row[0]).get("content") if row else None
 
 
 def keep_at_hand(exchange_id: str, body: bytes) -> None:

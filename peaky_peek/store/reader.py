@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from peaky_peek.encoding import TAG, decode
+from peaky_peek.encoding import decode
 from peaky_peek.errors import EventNotFound, SessionNotFound
 from peaky_peek.events import Event, LLMRequest
+from peaky_peek.store.exchanges import answer_to
 from peaky_peek.store.html import event_html, session_html
-from peaky_peek.store.records import event_from_row
+from peaky_peek.store.records import event_from_row, is_history, unfolded
 from peaky_peek.store.schema import EVENT_COLUMNS
 
 if TYPE_CHECKING:
@@ -139,41 +140,54 @@ def read_events(
     sql = f"{_EVENT} WHERE e.session_id = :session_id {of_types} ORDER BY e.position, e.rowid"
     parameters = {"session_id": session_id, "types": _json(types or ())}
     rows = db.connection().execute(sql, parameters)
-    return _typed(db, rows) if whole else [event_from_row(row, lambda _: []) for row in rows]
+    return _typed(db, rows, Messages(db, whole=whole))
 
 
-def _typed(db: Database, rows: Iterable[Sequence[Any]]) -> list[Event]:
-    messages_of = Messages(db)
-    events = []
-    for row in rows:
-        event = event_from_row(row, messages_of)
-        if isinstance(event, LLMRequest):
-            messages_of.known[event.id] = event.messages if isinstance(event.messages, list) else []
-        events.append(event)
-    return events
+def _typed(db: Database, rows: Iterable[Sequence[Any]], messages: Messages | None = None) -> list[Event]:
+    messages = messages or Messages(db)
+    return [messages.typed(row) for row in rows]
 
 
 class Messages:
-    """The messages of requests by event id: one that resends a conversation names the earlier request it repeats."""
+    """The messages of requests by event id: one that resends a conversation names the earlier request it repeats.
 
-    def __init__(self, db: Database) -> None:
+    Args:
+        db: the store.
+        whole: whether requests hold the whole conversation that was sent, or only what was new in it.
+    """
+
+    def __init__(self, db: Database, *, whole: bool = True) -> None:
         self._db = db
-        self.known: dict[str, list[Any]] = {}
+        self._whole = whole
+        self._known: dict[str, list[Any]] = {}
 
-    def __call__(self, event_id: str) -> list[Any]:
+    def typed(self, row: Sequence[Any]) -> Event:
+        """Return the typed event of a row; of a request, its messages are known from here on."""
+        event = event_from_row(row, self)
+        if isinstance(event, LLMRequest):
+            self._known[event.id] = event.messages if self._whole and isinstance(event.messages, list) else []
+        return event
+
+    def messages(self, event_id: str) -> list[Any]:
         """Return the messages of a request; each payload on the way back to the first is read once."""
+        if not self._whole:
+            return []
         repeats: dict[str, dict[str, Any]] = {}
         current = event_id
-        while current not in self.known:
+        while current not in self._known:
             messages = self._stored(current)
-            if current in repeats or not (isinstance(messages, dict) and messages.get(TAG) == "history"):
-                self.known[current] = messages if isinstance(messages, list) else []
+            if current in repeats or not is_history(messages):
+                self._known[current] = messages if isinstance(messages, list) else []
                 break
             repeats[current] = messages
             current = messages["event"]
         for later, form in reversed(repeats.items()):
-            self.known.setdefault(later, self.known[form["event"]][: form["keep"]] + form["new"])
-        return self.known[event_id]
+            self._known.setdefault(later, unfolded(form, self))
+        return self._known[event_id]
+
+    def answer(self, event_id: str) -> Any:
+        """Return the content of the response to a request."""
+        return answer_to(self._db.connection(), event_id)
 
     def _stored(self, event_id: str) -> Any:
         row = self._db.connection().execute("SELECT payload FROM events WHERE event_id = ?", (event_id,)).fetchone()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 import orjson
 
@@ -110,15 +110,25 @@ def encode_record(kind: str, header: Sequence[Any], payload: bytes = b"") -> byt
     return orjson.dumps([kind, *header], default=str) + b"\n" + payload
 
 
-def event_from_row(row: Sequence[Any], messages_of: Callable[[str], list[Any]] | None = None) -> Event:
+class Earlier(Protocol):
+    """What a request that resends a conversation refers to, by the event id of an earlier request."""
+
+    def messages(self, event_id: str) -> list[Any]:
+        """Return the messages of the request."""
+
+    def answer(self, event_id: str) -> Any:
+        """Return the content of the response to it."""
+
+
+def event_from_row(row: Sequence[Any], earlier: Earlier | None = None) -> Event:
     """Return the typed event of a row in the order of `schema.EVENT_COLUMNS`.
 
-    `messages_of` gives the messages of an earlier request by event id: it makes those of a resent conversation whole.
+    `earlier` makes the messages of a resent conversation whole; without it they stay in the form of `history`.
     """
     event_id, session_id, position, parent_id, kind, name, agent, time_us, duration_ms, status, importance = row[:11]
     payload = encoding.decode(row[-1])
-    if messages_of is not None:
-        payload = resolve_history(payload, messages_of)
+    if earlier is not None and is_history(payload.get("messages")):
+        payload["messages"] = unfolded(payload["messages"], earlier)
     cls = EVENT_CLASSES[EventType(kind)]
     fields = {name: row[at] for name, at in _TEXT_COLUMNS.items() if name in cls.typed_fields and row[at] is not None}
     fields |= {key: payload[key] for key in (*cls.typed_fields, *_PAYLOAD_BASE) if key in payload}
@@ -129,14 +139,32 @@ def event_from_row(row: Sequence[Any], messages_of: Callable[[str], list[Any]] |
     )  # fmt: skip
 
 
-def history(event_id: str, keep: int, new: list[Any]) -> encoding.Tagged:
-    """Return the form of `messages` that repeats the first `keep` of an earlier request, then says `new`."""
+def history(event_id: str, keep: int, new: list[Any], answer: Any = None) -> encoding.Tagged:
+    """Return the form of `messages` that repeats the first `keep` of an earlier request, then says `new`.
+
+    A message that says what the earlier request was answered, as the first new one does, does not say it again.
+    """
+    if isinstance(answer, str) and len(answer) > _WORTHWHILE and _said(new) == answer:
+        new = [new[0] | {"content": encoding.Tagged({encoding.TAG: "answer"})}, *new[1:]]
     return encoding.Tagged({encoding.TAG: "history", "event": event_id, "keep": keep, "new": new})
 
 
-def resolve_history(payload: dict[str, Any], messages_of: Callable[[str], list[Any]]) -> dict[str, Any]:
-    """Return the payload with its messages whole."""
-    messages = payload.get("messages")
-    if isinstance(messages, dict) and messages.get(encoding.TAG) == "history":
-        return payload | {"messages": messages_of(messages["event"])[: messages["keep"]] + messages["new"]}
-    return payload
+def is_history(messages: Any) -> bool:
+    """Tell whether messages are in the form of `history`."""
+    return isinstance(messages, dict) and messages.get(encoding.TAG) == "history"
+
+
+def unfolded(form: dict[str, Any], earlier: Earlier) -> list[Any]:
+    """Return the messages that are in the form of `history`."""
+    event_id, new = form["event"], form["new"]
+    if _said(new) == _ANSWER:
+        new = [new[0] | {"content": earlier.answer(event_id)}, *new[1:]]
+    return [*earlier.messages(event_id)[: form["keep"]], *new]
+
+
+_ANSWER = {encoding.TAG: "answer"}
+_WORTHWHILE = 64  # characters; a reference takes some itself
+
+
+def _said(new: list[Any]) -> Any:
+    return new[0].get("content") if new and isinstance(new[0], dict) else None

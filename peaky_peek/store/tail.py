@@ -9,7 +9,6 @@ import orjson
 
 from peaky_peek.events import Event
 from peaky_peek.store.reader import Messages
-from peaky_peek.store.records import event_from_row
 from peaky_peek.store.schema import EVENT_COLUMNS
 
 if TYPE_CHECKING:
@@ -86,8 +85,7 @@ class Tail:
         return int(newest)
 
     def _typed(self, rows: list[Any]) -> Iterator[Event]:
-        messages_of = Messages(self.db)
-        return (event_from_row(row, messages_of) for row in rows)
+        return map(Messages(self.db).typed, rows)
 
 
 def _json(value: Any) -> str:

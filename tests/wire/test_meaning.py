@@ -101,3 +101,21 @@ def test_a_refusal_of_the_provider_is_a_refusal(store: Database, server: Loopbac
     assert [each.parent_id for each in refusals] == [each.id for each in events(store, "llm_request")]
     declined, _ = events(store, "llm_response")
     assert (declined.suspect, declined.data["refusal"]) == (None, "I can't help with that.")
+
+
+def test_an_answer_that_is_sent_back_is_written_once_and_read_whole(
+    client: OpenAI, server: Loopback, store: Database
+) -> None:
+    answers = [f"answer {number}: " + "it rains in Paris, " * 20 for number in range(3)]
+    server.answer(*(message(answer) for answer in answers))
+    messages: list[Any] = []
+    with pp.trace_session("chat"):
+        for number in range(3):
+            messages.append({"role": "user", "content": f"question {number}: " + "please, " * 40})
+            said = ask(client, messages).choices[0].message
+            messages.append({"role": "assistant", "content": said.content, "name": "guide"})
+    asked = events(store, "llm_request")
+    assert asked[-1].messages == messages[:-1]
+    assert pp.messages("chat").content.tolist() == [each["content"] for each in messages]
+    (written,) = store.connection().execute("SELECT group_concat(payload) FROM events").fetchone()
+    assert [written.count(answer) for answer in answers] == [1, 1, 1]
