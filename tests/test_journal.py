@@ -7,8 +7,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import peaky_peek as pp
+from peaky_peek.cli import main
 from peaky_peek.store import Database, journal
 from peaky_peek.store.journal import Damaged, JournalWriter, read, segments
 
@@ -53,7 +56,47 @@ def test_a_flipped_bit_costs_one_record_and_is_counted(segment: Path) -> None:
         assert bodies(segment) == [b"record 0", b"record 1", None, b"record 3", b"record 4"], at - start
 
 
-def test_damage_is_counted_in_the_store_and_the_rest_comes_in(store: Database) -> None:
+@given(at=st.integers(0, 10_000), bit=st.none() | st.integers(0, 7))
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=200)
+def test_one_flipped_bit_or_a_cut_anywhere_costs_no_record_that_it_does_not_touch(
+    segment: Path, at: int, bit: int | None
+) -> None:
+    whole = segment.read_bytes()
+    ends = [offset for _, offset in read(segment, 0)]
+    at %= len(whole)
+    changed = bytearray(whole)
+    if bit is None:
+        del changed[at:]
+        untouched = [b"record %d" % number for number, end in enumerate(ends) if end <= at]
+    else:
+        changed[at] ^= 1 << bit
+        starts = [journal.START, *ends]
+        untouched = [b"record %d" % number for number, end in enumerate(ends) if not starts[number] <= at < end]
+    damaged = segment.with_name("1-test.2.jnl")
+    damaged.write_bytes(changed)
+    found = [body for body, _ in read(damaged, 0, is_complete=True)]
+    kept = [body for body in found if isinstance(body, Damaged)]
+    assert [body for body in found if not isinstance(body, Damaged)] == untouched
+    assert bool(kept) == (sum(map(len, found)) > sum(map(len, untouched)))
+    assert len(kept) <= 1
+
+
+def test_the_draft_of_a_process_that_died_before_it_wrote_is_swept_away_and_a_fresh_one_is_not(
+    store: Database,
+) -> None:
+    with pp.trace_session("one"):
+        pass
+    old, fresh = (store.journal_folders[0] / name for name in ("1-dead.1.new", "2-alive.1.new"))
+    for draft in (old, fresh):
+        draft.write_bytes(b"")
+    os.utime(old, (0, 0))
+    pp.uninstall()
+    assert sorted(store.journal_folders[0].iterdir()) == [fresh]
+
+
+def test_damage_is_counted_in_the_store_and_the_rest_comes_in(
+    store: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pp.trace_session("damaged") as ctx:
         for number in range(5):
             ctx.record_decision(f"reason {number}")
@@ -75,17 +118,44 @@ def test_damage_is_counted_in_the_store_and_the_rest_comes_in(store: Database) -
     assert store.ingest() == 3
     names = store.connection().execute("SELECT event_id FROM events WHERE session_id = 's'").fetchall()
     assert names == [("e0",), ("e2",)]
+    ((reason, body),) = store.connection().execute("SELECT reason, body FROM unreadable").fetchall()
+    assert reason == "damaged in the journal"
+    assert b"decision" in body
+    pp.init(db=store.path)
+    assert segments(store.journal_folders[0]) == []
+    said = "1 stretch of a journal could not be read: kept in the store's table `unreadable`, with the reasons."
+    assert pp.status()["notices"] == [said]
+    assert main(["doctor"]) == 1
+    assert capsys.readouterr().err == f"{said}\n"
 
 
-def test_a_segment_of_a_newer_version_is_left_for_newer_code(store: Database) -> None:
+def test_a_segment_of_a_newer_version_is_left_for_newer_code_and_holds_up_nobody(
+    store: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
     folder = store.journal_folders[0]
     JournalWriter([folder], "1-new").append(b"?")
     (path,) = segments(folder)
     data = bytearray(path.read_bytes())
     data[8] += 1
     path.write_bytes(data)
-    assert store.ingest() == 0
+    with pp.trace_session("of today"):
+        pass
+    assert pp.sessions().name.tolist() == ["of today"]
     assert path.read_bytes() == data
+    said = f"{path} was written by a newer Peaky Peek and waits for it: upgrade peaky-peek-jupyter."
+    assert pp.status()["notices"] == [said]
+    assert main(["doctor"]) == 1
+    assert capsys.readouterr().err == f"{said}\n"
+
+
+def test_a_segment_that_is_not_ours_to_read_holds_up_nobody(store: Database) -> None:
+    unreadable = store.journal_folders[0] / "1-root.1.jnl"
+    unreadable.mkdir(parents=True)  # who is root may read any file, but no folder
+    with pp.trace_session("readable"):
+        pass
+    assert pp.sessions().name.tolist() == ["readable"]
+    (said,) = pp.status()["notices"]
+    assert said == f"{unreadable} cannot be read (Is a directory): see to its permissions, or delete it."
 
 
 def test_a_write_that_fails_goes_to_the_next_folder_and_leaves_nothing_behind(

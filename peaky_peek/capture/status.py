@@ -11,6 +11,7 @@ from peaky_peek import store
 from peaky_peek.capture import context, faults, limits, recorder
 from peaky_peek.capture.context import OpenSession
 from peaky_peek.errors import PeekError
+from peaky_peek.store import health
 
 
 def status() -> dict[str, Any]:
@@ -18,8 +19,8 @@ def status() -> dict[str, Any]:
 
     Keys: `store` (path), `recording` (bool), `open_sessions` (a dict for each, see below), `cost_usd` (of all runs that
     are open; None when unknown), `max_cost_usd` (for each run), `lost` (events that could be written nowhere),
-    `faults` (our own and those of listeners, by what they said, with counts) and `problem` (why the store takes nothing
-    in, or None).
+    `faults` (our own and those of listeners, by what they said, with counts), `problem` (why the store takes nothing
+    in, or None) and `notices` (sentences about the store and its journals, such as damage; none when all is well).
 
     Of an open session: `name`, `session_id`, `age`, `events` so far, `cost_usd` so far with what its sub-sessions and
     child processes cost, and `cost`, the same in words ("at least $0.83, 3 calls unpriced"); None when unknown.
@@ -41,6 +42,7 @@ def status() -> dict[str, Any]:
         "lost": 0 if active is None else active.lost,
         "faults": dict(faults.counts),
         "problem": None if active is None else active.problem,
+        "notices": health.notices(store.current()),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -12,11 +13,10 @@ from typing import NamedTuple
 import peaky_peek
 from peaky_peek import widgets
 from peaky_peek.errors import PeekError
-from peaky_peek.store import Database, journal
+from peaky_peek.store import Database, health, journal
 from peaky_peek.widgets._text import count
 
 _LIBRARIES = ("ipython", "ipykernel", "anywidget", "ipywidgets", "pandas", "openai")
-_TABLES = ("sessions", "events", "unreadable")
 _FRONT_ENDS = ("jupyterlab", "notebook", "marimo")
 
 
@@ -37,7 +37,7 @@ def lines(db: Database) -> Iterator[str]:
     findings = [_versions(), *_store(db), _widgets(), _front_ends()]
     for finding in findings:
         yield f"{finding.about:<12}{finding.fact}"
-    problems = [finding.problem for finding in findings if finding.problem]
+    problems = dict.fromkeys(line for finding in findings for line in (finding.problem or "").splitlines())
     if problems:
         raise PeekError("\n".join(problems))
 
@@ -51,23 +51,28 @@ def _store(db: Database) -> Iterator[Finding]:
     if not db.path.exists():
         folder = next(parent for parent in db.path.parents if parent.exists())
         yield _place(db, "made when something is recorded", os.access(folder, os.W_OK | os.X_OK))
+        if db.segments():
+            yield _journals(db, {})
         return
     try:
         connection = db.connection()
-        tables = (connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in _TABLES)  # noqa: S608
-        sessions, events, unreadable = tables
+        (sessions,), (events,) = (
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
+            for table in ("sessions", "events")
+        )
         offsets = dict(connection.execute("SELECT name, offset FROM journals"))
+        damage = health.damage(db)
     except PeekError as error:
         yield Finding("store", f"{db.path} (cannot be read)", str(error))
+        yield _journals(db, {})
         return
     is_writable = not db.read_only and os.access(db.path.parent, os.W_OK | os.X_OK)
     yield _place(db, "writable" if is_writable else "read-only", is_writable)
+    if way := health.way(db):
+        yield Finding("", way)
     megabytes = db.path.stat().st_size / 1e6
-    yield Finding("holds", f"{count(sessions, 'session')}, {count(events, 'event')}, {megabytes:,.1f} MB")
+    yield Finding("holds", f"{count(sessions, 'session')}, {count(events, 'event')}, {megabytes:,.1f} MB", damage)
     yield _journals(db, offsets)
-    if unreadable:
-        problem = "What could not be read is kept in the store's table `unreadable`, with reasons."
-        yield Finding("unreadable", count(unreadable, "record"), problem)
 
 
 def _place(db: Database, state: str, is_writable: bool) -> Finding:
@@ -76,11 +81,13 @@ def _place(db: Database, state: str, is_writable: bool) -> Finding:
 
 
 def _journals(db: Database, offsets: dict[str, int]) -> Finding:
-    segments = [path for folder in db.journal_folders for path in journal.segments(folder)]
-    waiting = sum(max(path.stat().st_size - offsets.get(path.name, journal.START), 0) for path in segments)
-    return Finding(
-        "journals", f"{count(len(segments), 'segment')}, {count(waiting, 'byte')} for the next reader to take in"
-    )
+    waiting = number = 0
+    for path in db.segments():
+        with suppress(FileNotFoundError):  # taken in meanwhile
+            waiting += max(path.stat().st_size - offsets.get(path.name, journal.START), 0)
+            number += 1
+    fact = f"{count(number, 'segment')}, {count(waiting, 'byte')} for the next reader to take in"
+    return Finding("journals", fact, "\n".join(health.sentences(db)) or None)
 
 
 def _widgets() -> Finding:

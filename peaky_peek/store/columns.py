@@ -9,7 +9,6 @@ Only frames, graphs and steps import this module: recording must not load NumPy.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
-from peaky_peek.errors import StoreLocked, StoreReadOnly
+from peaky_peek.errors import PeekError
 from peaky_peek.events import EventType
 from peaky_peek.vocabulary import STATUSES
 
@@ -92,8 +91,9 @@ def read(db: Database, session_ids: list[str]) -> list[Columns]:
     wanted = orjson.dumps(session_ids).decode()
     for session_id, is_open, stamp, cached_stamp, data in db.connection().execute(_CACHED, (wanted,)):
         if data is not None and stamp == cached_stamp:
-            result[session_id] = _unpack(data)
-            continue
+            with suppress(ValueError, IndexError):  # damaged: it is only a copy
+                result[session_id] = _unpack(data)
+                continue
         result[session_id] = join(list(_from_rows(db, session_id)))
         if not is_open:
             fresh.append((session_id, stamp, _pack(result[session_id])))
@@ -145,7 +145,7 @@ def _array(column: Sequence[Any], dtype: str) -> NDArray[Any]:
 
 def _save(db: Database, fresh: list[tuple[str, str, bytes]]) -> None:
     """Keep packed columns, unless that would mean to wait for another writer or the store cannot be written."""
-    with suppress(StoreLocked, StoreReadOnly, sqlite3.OperationalError), db.write(deadline=0) as connection:
+    with suppress(PeekError), db.write(deadline=0) as connection:
         connection.executemany("INSERT OR REPLACE INTO columns VALUES (?, ?, ?)", fresh)
 
 

@@ -23,14 +23,15 @@ _PATIENCE = 5.0
 def told(error: sqlite3.DatabaseError, path: Path) -> Exception:
     """Return the sentence for what SQLite says about the store itself; other errors as they are."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    what, *_ = str(error).splitlines() or ["?"]
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return locked(path)
     if code == sqlite3.SQLITE_NOTADB:
-        return StoreUnreadable(f"{path} is not a Peaky Peek store ({error}): move it away, or {ELSEWHERE}")
-    if code == sqlite3.SQLITE_CORRUPT or str(error).startswith(_LOST):
-        return StoreUnreadable(f"{path} is damaged ({error}): move it away, or {ELSEWHERE} {_SAFE}")
+        return StoreUnreadable(f"{path} is not a Peaky Peek store ({what}): move it away, or {ELSEWHERE}")
+    if code == sqlite3.SQLITE_CORRUPT or what.startswith(_LOST):
+        return StoreUnreadable(f"{path} is damaged ({what}): move it away, or {ELSEWHERE} {_SAFE}")
     if code in _UNUSABLE:
-        return StoreReadOnly(f"{path} cannot be used ({error}): make room, or {ELSEWHERE} {_SAFE}")
+        return StoreReadOnly(f"{path} cannot be used ({what}): make room, or {ELSEWHERE} {_SAFE}")
     return error
 
 

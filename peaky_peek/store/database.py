@@ -138,7 +138,7 @@ class Database:
             StoreUnreadable: if the file is no store, or damaged.
             StoreReadOnly: if it cannot be written.
         """
-        pending = self._segments()
+        pending = self.segments()
         if owner is not None:
             pending = [path for path in pending if journal.owner_of(path.name) == owner]
         if not pending:
@@ -204,7 +204,7 @@ class Database:
         is_over = False
         while not is_over:
             with self.write(deadline) as connection:  # one at a time: the last to bury a segment of a process sees it
-                rest = {journal.owner_of(one.name) for one in self._segments() if one.name != path.name}
+                rest = {journal.owner_of(one.name) for one in self.segments() if one.name != path.name}
                 running = "SELECT session_id, owner FROM sessions WHERE status = 'running' AND owner IS NOT NULL"
                 left = [session for session, owner in connection.execute(running).fetchall() if owner not in rest]
                 for session in left:
@@ -216,7 +216,8 @@ class Database:
                     connection.execute("DELETE FROM journals WHERE name = ?", (path.name,))
                     is_over = True
 
-    def _segments(self) -> list[Path]:
+    def segments(self) -> list[Path]:
+        """Return the segments of all processes that journal for this store."""
         return [path for folder in self.journal_folders for path in journal.segments(folder)]
 
     @contextmanager

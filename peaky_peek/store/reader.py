@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from peaky_peek.encoding import decode
-from peaky_peek.errors import EventNotFound, SessionNotFound
+from peaky_peek.errors import EventNotFound, SessionNotFound, StoreUnreadable
 from peaky_peek.events import Event, LLMRequest
 from peaky_peek.store.exchanges import answer_to
 from peaky_peek.store.html import event_html, session_html
@@ -103,8 +103,11 @@ def read_sessions(db: Database, session_ids: Iterable[str]) -> Iterator[Session]
         start, end = values["started_at"], values["ended_at"]
         values["started_at"], values["ended_at"] = _time(start), _time(end)
         values["duration"] = dt.timedelta(microseconds=end - start) if start is not None and end is not None else None
-        for name in ("agents", "tags", "input", "output"):
-            values[name] = None if values[name] is None else decode(values[name])
+        try:
+            for name in ("agents", "tags", "input", "output"):
+                values[name] = None if values[name] is None else decode(values[name])
+        except ValueError as error:
+            raise damaged_at(f"session {values['session_id']}", db, error) from None
         yield Session(**values)
 
 
@@ -143,6 +146,11 @@ def read_events(
     return _typed(db, rows, Messages(db, whole=whole))
 
 
+def damaged_at(what: str, db: Database, error: Exception) -> StoreUnreadable:
+    """Return the sentence for a part of the store that cannot be what was written."""
+    return StoreUnreadable(f"{db.path} is damaged at {what} ({error}): see docs/durability.md for what to do.")
+
+
 def _typed(db: Database, rows: Iterable[Sequence[Any]], messages: Messages | None = None) -> list[Event]:
     messages = messages or Messages(db)
     return [messages.typed(row) for row in rows]
@@ -162,8 +170,15 @@ class Messages:
         self._known: dict[str, list[Any]] = {}
 
     def typed(self, row: Sequence[Any]) -> Event:
-        """Return the typed event of a row; of a request, its messages are known from here on."""
-        event = event_from_row(row, self)
+        """Return the typed event of a row; of a request, its messages are known from here on.
+
+        Raises:
+            StoreUnreadable: if no event can have been written like this.
+        """
+        try:
+            event = event_from_row(row, self)
+        except (ValueError, TypeError, LookupError, AttributeError) as error:  # a bit is flipped; SQLite cannot know
+            raise damaged_at(f"event {row[0]}", self._db, error) from None
         if isinstance(event, LLMRequest):
             self._known[event.id] = event.messages if self._whole and isinstance(event.messages, list) else []
         return event

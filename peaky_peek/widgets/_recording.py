@@ -71,7 +71,11 @@ class Recording:
             wanted = [known for step in ids for known in step]
             found = {event.id: event for event in reader.events_by_id(self.db, wanted)}
             for step, of_step in zip(_outline.known(self.steps, batch), ids, strict=True):
-                yield step, [found[known] for known in of_step]
+                try:
+                    events = [found[known] for known in of_step]
+                except KeyError as missing:
+                    raise reader.damaged_at(f"event {missing}", self.db, LookupError("an index misses it")) from None
+                yield step, events
 
     def previews(self, rows: Sequence[int]) -> list[str]:
         """Return the one-line text after the name of each step."""
