@@ -10,7 +10,7 @@ from typing import Any
 from peaky_peek import ids
 from peaky_peek.capture import context, faults, limits, providers
 from peaky_peek.capture.bodies import Bodies
-from peaky_peek.capture.context import CURRENT, Scope, now_us, scope_for_event
+from peaky_peek.capture.context import CURRENT, Scope, misplaced, now_us, scope_for_event
 from peaky_peek.capture.providers import sse
 from peaky_peek.capture.recorder import recorder
 
@@ -58,7 +58,8 @@ class Call:
         redactor, segment = recording.redactor, recording.segment
         part, kept = _bodies.shorten(self.session_id, self.exchange_id, segment, body, redactor.clean)
         header = [
-            self.exchange_id, self.event_id, self.session_id, position, scope.parent_id, scope.agent, scope.inferred,
+            self.exchange_id, self.event_id, self.session_id, position, scope.parent_id, scope.agent,
+            misplaced(scope) if scope.inferred or scope.session.ended else None,
             now_us(), self.attempt, request.method, redactor.clean_url(str(request.url)),
             _chosen(request.headers, _REQUEST_HEADERS), former.exchange_id if former else None,
             part.base_id, part.prefix, part.suffix,

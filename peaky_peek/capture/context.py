@@ -16,6 +16,7 @@ import orjson
 
 from peaky_peek import encoding, ids, store
 from peaky_peek.capture import faults
+from peaky_peek.capture.places import line_that_lost
 from peaky_peek.capture.recorder import active, recorder
 from peaky_peek.store.started import note_started
 
@@ -144,6 +145,15 @@ def scope_for_event() -> Scope | None:
     else:
         session = open_sessions.get(_implicit_id or "") or _begin_implicit()
     return Scope(session, session.first_event, None, inferred=True)
+
+
+def misplaced(scope: Scope) -> dict[str, Any]:
+    """Return what the metadata of an event says whose place is a guess, or whose session has ended."""
+    session = scope.session
+    if session.ended:
+        return {"context": "late", **line_that_lost()}
+    lost = scope.parent_id == session.first_event and (session.id != _implicit_id or len(open_sessions) > 1)
+    return {"context": "inferred", **(line_that_lost() if lost else {})}
 
 
 _implicit_id: str | None = None

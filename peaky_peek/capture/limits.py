@@ -14,7 +14,7 @@ from peaky_peek.capture.pricing import dollars
 from peaky_peek.errors import BudgetExceeded, PeekError
 
 _WAIT = 0.5
-_SUM = "SELECT sum(cost_usd), sum(unpriced) FROM sessions WHERE root_session_id = ?1 OR session_id = ?1"
+_SUM = "SELECT sum(cost_usd), sum(unpriced) FROM sessions WHERE root_session_id = :root OR session_id = :root"
 
 
 def limit(max_cost_usd: float | None, on_limit: Literal["warn", "raise"]) -> Limit | None:
@@ -54,7 +54,7 @@ def said(spent: float | None, unpriced: int, max_cost_usd: float | None = None) 
 
 def spent(root_id: str) -> tuple[float | None, int]:
     """Return what a run has cost as far as the store knows, and how many calls have no known price."""
-    cost, unpriced = store.current().connection().execute(_SUM, (root_id,)).fetchone()
+    cost, unpriced = store.current().connection().execute(_SUM, {"root": root_id}).fetchone()
     return cost, unpriced or 0
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypedDict, TypeVar, Unpack, cast
 
 from peaky_peek import ids
 from peaky_peek.capture import faults, limits, pairing
-from peaky_peek.capture.context import OpenCall, Scope, now_us
+from peaky_peek.capture.context import OpenCall, Scope, misplaced, now_us
 from peaky_peek.capture.recorder import recorder
 from peaky_peek.events import (
     AgentTurn,
@@ -61,8 +61,8 @@ def emit(cls: type[E], scope: Scope | None, common: Common, typed: dict[str, Any
             name = cls.kind
         place = ("", None, None) if scope is None else (scope.session.id, scope.parent_id, scope.agent)
         event = cls.of(place, ids.stamp(), name, typed)
-        if scope is not None and scope.inferred:
-            event.metadata = {"context": "inferred"}
+        if scope is not None and (scope.inferred or scope.session.ended):
+            event.metadata = misplaced(scope)
         for key, value in common.items():
             if value is not None or key == "parent_id":
                 try:

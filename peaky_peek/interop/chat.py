@@ -137,9 +137,9 @@ def _shown(what: str, items: Iterable[T]) -> Iterable[T]:
 
 def _digest_of(connection: Connection, session_id: str) -> str | None:
     """Return the digest of the transcript a session was made of, "" if of none; None if there is no such session."""
-    start = "SELECT payload ->> '$.metadata.digest' FROM events WHERE session_id = ?1 ORDER BY position LIMIT 1"
-    query = f"SELECT coalesce(({start}), '') FROM sessions WHERE session_id = ?1"  # noqa: S608 - no value in it
-    row = connection.execute(query, (session_id,)).fetchone()
+    start = "SELECT payload ->> '$.metadata.digest' FROM events WHERE session_id = :id ORDER BY position LIMIT 1"
+    query = f"SELECT coalesce(({start}), '') FROM sessions WHERE session_id = :id"  # noqa: S608 - no value in it
+    row = connection.execute(query, {"id": session_id}).fetchone()
     return None if row is None else str(row[0])
 
 

@@ -102,6 +102,11 @@ SCHEMA = Schema(
         "confidence": "Float64",
         **dict.fromkeys("alternatives evidence evidence_event_ids".split(), "object"),
     },
+    lint={
+        **dict.fromkeys("event_id session_id".split(), "str"),
+        "event_type": EVENT_TYPE,
+        **dict.fromkeys("name problem where code hint".split(), "str"),
+    },
     messages={**_PLACE, "role": "str", "content": "object", "tool_calls": "object", "tool_call_id": "str"},
 )
 

@@ -28,7 +28,7 @@ MEANING = ""
 """The dotted name of a module that is a `Meaning`."""
 
 Q_FIELDS = (
-    "exchange_id", "event_id", "session_id", "position", "parent_id", "agent", "inferred", "started_at", "attempt",
+    "exchange_id", "event_id", "session_id", "position", "parent_id", "agent", "misplaced", "started_at", "attempt",
     "method", "url", "request_headers", "previous", "base_id", "prefix", "suffix",
 )  # fmt: skip
 R_FIELDS = (
@@ -46,11 +46,11 @@ class Earlier(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """Where in the agent a request was sent, whether that is only guessed, and what it may repeat."""
+    """Where in the agent a request was sent, what its metadata says if that is in doubt, and what it may repeat."""
 
     parent_id: str | None
     agent: str | None
-    inferred: bool
+    misplaced: dict[str, str] | None
     earlier: Earlier | None
 
 
@@ -139,7 +139,7 @@ def _request(batch: Batch, header: list[Any], payload: bytes) -> None:
     past = Past(batch, sent["session_id"], before=sent["position"])
     _settle(batch, past, f"{_PENDING} exchange_id = ? AND event_id != ?", sent.pop("previous"), event_id)
     connection.execute("UPDATE exchanges SET pending = NULL WHERE event_id = ?", (event_id,))  # it is sent again
-    place = sent.pop("parent_id"), sent.pop("agent"), sent.pop("inferred")
+    place = sent.pop("parent_id"), sent.pop("agent"), sent.pop("misplaced")
     if not past.event(event_id):
         base = exchanges.request_body(connection, base_id) if base_id else b""
         body = exchanges.put_together(base, sent["prefix"], sent["suffix"], payload)

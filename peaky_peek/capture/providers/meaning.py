@@ -40,7 +40,7 @@ def request(exchange: Exchange, sent: Sent, past: Past) -> Request | None:
         parent_id=sent.parent_id, agent=sent.agent, name=prompt.model or prompt.provider, time_us=exchange.started_at,
         provider=prompt.provider, model=prompt.model, messages=prompt.messages, tools=prompt.tools,
         settings=prompt.settings, stream=prompt.stream, upstream_event_ids=tools.evidence,
-        metadata={"context": "inferred"} if sent.inferred else {},
+        metadata=sent.misplaced or {},
     )  # fmt: skip
     return Request(_scored([*tools.derived, asked]), keep, tools.shows)
 
