@@ -20,7 +20,7 @@ from peaky_peek.capture.decorators import llm, tool, trace
 from peaky_peek.capture.listeners import off_event, on_event
 from peaky_peek.capture.spans import TraceContext, start_session, trace_session
 from peaky_peek.capture.status import status
-from peaky_peek.errors import BudgetExceeded, PeekError
+from peaky_peek.errors import BudgetExceeded, PeekError, PeekWarning
 
 if TYPE_CHECKING:
     from peaky_peek.analysis.lint import lint
@@ -55,10 +55,10 @@ _LAZY = {
 }  # fmt: skip
 __version__ = "0.1.0"
 __all__ = [
-    "ALL", "SCHEMA", "Alert", "BudgetExceeded", "PeekError", "TraceContext", "decisions", "demo", "event", "events",
-    "graph", "init", "label", "lint", "llm", "llm_calls", "load", "messages", "off_event", "on_event", "pause",
-    "session", "sessions", "set_price", "start_session", "status", "tool", "tool_calls", "trace", "trace_session",
-    "tree", "uninstall",
+    "ALL", "SCHEMA", "Alert", "BudgetExceeded", "PeekError", "PeekWarning", "TraceContext", "decisions", "demo",
+    "event", "events", "graph", "init", "label", "lint", "llm", "llm_calls", "load", "messages", "off_event",
+    "on_event", "pause", "session", "sessions", "set_price", "start_session", "status", "tool", "tool_calls",
+    "trace", "trace_session", "tree", "uninstall",
 ]  # fmt: skip
 
 

@@ -14,6 +14,10 @@ class PeekError(Exception):
         return [f"{type(self).__name__}: {self}"]
 
 
+class PeekWarning(UserWarning):
+    """Something you should know about how it is recorded."""
+
+
 class SessionNotFound(PeekError, LookupError):
     """No recorded session answers to the reference."""
 

@@ -49,8 +49,9 @@ class Bodies:
         self._sessions: OrderedDict[str, tuple[Body, ...]] = OrderedDict()
 
     def shorten(
-        self, session_id: str, exchange_id: str, segment: object, body: bytes, clean: Callable[[bytes], bytes]
-    ) -> tuple[Part, Body]:
+        self, session_id: str, exchange_id: str, segment: object, body: bytes, clean: Callable[[bytes], bytes],
+        *, clean_part: Callable[[bytes], bytes] | None = None,
+    ) -> tuple[Part, Body]:  # fmt: skip
         """Return what to journal of a body, and the body itself for `remember`.
 
         Args:
@@ -59,16 +60,19 @@ class Bodies:
             segment: The journal segment; bodies of another one are not referred to.
             body: As it is sent.
             clean: Replaces secrets. Of a body that continues a clean one, only what is new goes through it.
+            clean_part: Does so for what is new, where `clean` must see bodies whole.
         """
         known = [each for each in self._sessions.get(session_id, ()) if each.segment == segment]
         part = _shortest([each for each in known if each.as_sent], body)
-        nearby = body[max(0, part.prefix - _MARGIN) : len(body) - part.suffix + _MARGIN]
+        around = slice(max(0, part.prefix - _MARGIN), len(body) - part.suffix + _MARGIN)
+        nearby = body if clean_part else body[around]
         if as_sent := clean(nearby) == nearby:
             content = body
         else:
             content = clean(body)
             part = _shortest(known, content)
-        if clean(part.middle) != part.middle:  # out of its place a part can look like a secret, and is cleaned again
+        # Out of its place a part can look like a secret, and is cleaned again.
+        if (clean_part or clean)(part.middle) != part.middle:
             part = Part(None, 0, 0, content)
         return part, Body(exchange_id, segment, content, as_sent)
 

@@ -56,7 +56,14 @@ class Call:
             self.event_id, self.attempt = ids.id_at(position + providers.BLOCK - 1), 1
         recording = recorder()
         redactor, segment = recording.redactor, recording.segment
-        part, kept = _bodies.shorten(self.session_id, self.exchange_id, segment, body, redactor.clean)
+        part, kept = _bodies.shorten(
+            self.session_id,
+            self.exchange_id,
+            segment,
+            body,
+            redactor.clean,
+            clean_part=redactor.clean_part,
+        )
         header = [
             self.exchange_id, self.event_id, self.session_id, position, scope.parent_id, scope.agent,
             misplaced(scope) if scope.inferred or scope.session.ended else None,

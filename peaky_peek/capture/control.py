@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import os
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
 
 from peaky_peek import store
 from peaky_peek.capture import context, faults, limits, propagation, recorder, transport, watching
+from peaky_peek.capture.thorough import Redact, redactor_for
+from peaky_peek.errors import PeekWarning
 
 
 def init(
-    db: str | os.PathLike[str] | None = None, redact: Literal["secrets"] | None = "secrets", sample: float = 1.0,
+    db: str | os.PathLike[str] | None = None, redact: Redact = "secrets", sample: float = 1.0,
     max_payload_kb: float | None = None, *, max_cost_usd: float | None = None,
     on_limit: Literal["warn", "raise"] = "warn",
 ) -> None:  # fmt: skip
@@ -24,7 +28,9 @@ def init(
 
     Args:
         db: the store's path; else the environment variable `PEAKY_PEEK_DB`, else `peek.db` in the user's data folder.
-        redact: "secrets" replaces credentials before anything reaches the disk; None records them.
+        redact: what is replaced before anything reaches the disk. "secrets": credentials. "pii": also emails, phone
+            and card numbers, IBANs, IP addresses, national ids. A compiled pattern: also what it matches. A function:
+            each text is recorded as it returns it. A list of these. None: nothing at all, which warns.
         sample: the share of sessions to record, 0 to 1; a session is recorded whole or not at all.
         max_payload_kb: cut longer values to this many KB, marked as cut; None records everything whole.
         max_cost_usd: what a run (a root session with its sub-sessions and child processes) may cost in US dollars;
@@ -35,8 +41,7 @@ def init(
         >>> import os, tempfile
         >>> init(db=os.path.join(tempfile.mkdtemp(), "runs.db"))
     """
-    if redact not in ("secrets", None):
-        raise ValueError(f'redact is "secrets" or None, not {redact!r}.')
+    redactor_for(redact, key=bytes)  # what is wrong with it is said here
     if not 0 <= sample <= 1:
         raise ValueError(f"sample is a share of sessions, from 0 to 1, not {sample}.")
     limit = limits.limit(max_cost_usd, on_limit)
@@ -47,9 +52,19 @@ def init(
     if active is not None and active.database is not store.current():
         recorder.close()
         context.move_open_sessions()
+    if redact is None:
+        _warn_once()
     context.sample, context.stopped = sample, False
     _allow(limit)
     transport.install()
+
+
+@functools.cache
+def _warn_once() -> None:
+    warnings.warn(
+        "Peaky Peek records passwords and keys as they are from here on, because of `redact=None`.",
+        PeekWarning, stacklevel=3,
+    )  # fmt: skip
 
 
 def _allow(limit: context.Limit | None) -> None:

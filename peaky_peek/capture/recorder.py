@@ -9,13 +9,14 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from peaky_peek import store
 from peaky_peek.capture import faults
 from peaky_peek.capture.history import Histories
 from peaky_peek.capture.importance import importance
-from peaky_peek.capture.redaction import Redactor, load_key
+from peaky_peek.capture.redaction import load_key
+from peaky_peek.capture.thorough import Redact, redactor_for
 from peaky_peek.errors import PeekError
 from peaky_peek.events import Event, LLMRequest
 from peaky_peek.store import notices, records
@@ -32,13 +33,11 @@ class Recorder:
 
     Args:
         database: the store.
-        redact: "secrets", or None to record them.
+        redact: as for `pp.init`.
         max_payload_kb: cut longer values to this size, marked; None keeps everything.
     """
 
-    def __init__(
-        self, database: Database, redact: Literal["secrets"] | None = "secrets", max_payload_kb: float | None = None
-    ) -> None:
+    def __init__(self, database: Database, redact: Redact = "secrets", max_payload_kb: float | None = None) -> None:
         self.database = database
         self.owner = f"{os.getpid()}-{os.urandom(6).hex()}"
         self.lost = 0
@@ -49,11 +48,11 @@ class Recorder:
         self._histories = Histories()
         self._is_new = not os.path.exists(database.path)  # noqa: PTH110 - a `Path` raises where it may not look
 
-    def configure(self, redact: Literal["secrets"] | None = "secrets", max_payload_kb: float | None = None) -> None:
+    def configure(self, redact: Redact = "secrets", max_payload_kb: float | None = None) -> None:
         """Record like this from now on."""
-        self.redactor = Redactor(redact, key=lambda: load_key(_key_path(self.database)))
-        self._clean = self.redactor.clean
-        self._limit = None if max_payload_kb is None else Limit(int(max_payload_kb * 1024), self._clean)
+        self.redactor = redactor_for(redact, key=lambda: load_key(_key_path(self.database)))
+        self._clean = self.redactor.clean_record
+        self._limit = None if max_payload_kb is None else Limit(int(max_payload_kb * 1024), self.redactor.clean)
         faults.clean = self.redactor.clean_text
 
     def ready(self) -> None:

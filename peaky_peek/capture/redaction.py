@@ -56,6 +56,10 @@ class Redactor:
         self.mode = mode
         self._key = functools.cache(key)
         self._strikes = detection.prefilter() if mode else _nothing
+        self.clean_record: Callable[[bytes], bytes] = self.clean
+        """Cleans a record of the journal; `clean` is for what stands in one."""
+        self.clean_part: Callable[[bytes], bytes] | None = None
+        """Cleans a part of a body, where `clean` must see all of it."""
 
     def clean(self, data: bytes) -> bytes:
         """Return `data` without secrets: JSON stays JSON with the same structure, and cleaning again changes nothing.
@@ -119,7 +123,7 @@ class Redactor:
     def _instead(self, kind: str, secret: bytes) -> bytes:
         """Return what to write in place of a secret, so that JSON stays JSON."""
         if kind == "bytes":
-            return base64.b64encode(self.clean(base64.b64decode(secret)))
+            return base64.b64encode(Redactor.clean(self, base64.b64decode(secret)))
         if kind == "list":
             return self._each(secret)
         token = self._token("secret" if kind == "value" else kind, secret)

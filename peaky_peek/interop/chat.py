@@ -90,10 +90,10 @@ class _Loading:
 
     def add(self, run: Run, name: str) -> None:
         """Take in a run, unless the store has it."""
-        clean = recorder().redactor.clean
-        content = clean(encoding.encode([run.raw, run.messages]))
+        redactor = recorder().redactor
+        content = redactor.clean(encoding.encode([run.raw, run.messages]))
         digest = hashlib.sha256(content).hexdigest()[:32]
-        session_id = first = recorder().redactor.clean_text(run.facts.id or f"chat-{digest[:16]}")
+        session_id = first = redactor.clean_text(run.facts.id or f"chat-{digest[:16]}")
         number = 1
         # Within one source, even equal runs are different runs.
         while session_id in self.session_ids or _digest_of(self._connection, session_id) not in (None, digest):
@@ -104,7 +104,9 @@ class _Loading:
             events = events_of(run, session_id, name, digest=digest)
             fields = encoding.encode(self._fields(run, name, events[0], events[-1]))
             described = records.encode_record("S", [session_id, events[0].position], fields)
-            self._bodies[session_id] = [clean(body) for body in (described, *map(records.encode_event, events))]
+            self._bodies[session_id] = [
+                redactor.clean_record(body) for body in (described, *map(records.encode_event, events))
+            ]
 
     def _fields(self, run: Run, name: str, start: Event, end: Event) -> dict[str, Any]:
         said = run.facts.model_dump(include={"task", "version", "tags", "outcome", "score", "note"}, exclude_none=True)
