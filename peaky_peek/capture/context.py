@@ -117,8 +117,11 @@ origin: dict[str, Any] = {}
 """Session columns that are the same for every session begun now: the notebook and the cell."""
 watch: Callable[[OpenSession], None] | None = None
 """Told of each session that begins."""
-fallback: Callable[[], Scope | None] | None = None
+Ask = Callable[[], Scope | None]
+fallback: Ask | None = None
 """Asked for the scope of events outside any session; a notebook gives the session of the running cell."""
+OUTSIDE: ContextVar[Ask | None] = ContextVar("peaky_peek_outside", default=None)
+"""Asked before: what a cell of a notebook started stays part of that cell, whichever runs by now."""
 
 
 def current() -> Scope | None:
@@ -136,8 +139,9 @@ def scope_for_event() -> Scope | None:
     scope = CURRENT.get()
     if scope is not None:
         return scope
-    if fallback is not None and (scope := fallback()) is not None:
-        return scope
+    for ask in (OUTSIDE.get(), fallback):
+        if ask is not None and (scope := ask()) is not None:
+            return scope
     if stopped:
         return None
     if len(open_sessions) == 1:
@@ -212,6 +216,7 @@ def begin(name: str, *, session_id: str | None = None, parent: OpenSession | Non
             **origin, **fields,
         }  # fmt: skip
         session.described = encoding.encode({key: value for key, value in values.items() if value is not None})
+        open_sessions[session_id] = session  # first: whatever interrupts the next line, somebody will end it
         recorder().record_raw("S", [session_id, position], session.described)
     open_sessions[session_id] = session
     if watch is not None:
@@ -230,15 +235,25 @@ def move_open_sessions() -> None:
 def end(session: OpenSession, status: str, **fields: Any) -> None:
     """Close a session and record how it ended."""
     global _implicit_id
-    if open_sessions.pop(session.id, None) is None:
+    if session.id not in open_sessions:
         return
-    if session.id == _implicit_id:
-        _implicit_id = None
-    session.ended = True
-    session.raised.clear()
     if session.sampled:
         note(session.id, {"status": status, "ended_at": now_us(), **fields})
+    session.ended = True
+    open_sessions.pop(session.id, None)
+    if session.id == _implicit_id:
+        _implicit_id = None
+    session.raised.clear()
     recorder().forget(session.id)
+
+
+def cut_short(session_id: str) -> None:
+    """Close a session whose beginning or end was interrupted."""
+    session = open_sessions.get(session_id)
+    if session is not None:
+        if session.sampled:  # perhaps it was not said yet that it began
+            recorder().record_raw("S", [session_id, ids.new_position()], session.described)
+        end(session, "interrupted")
 
 
 def note(session_id: str, fields: dict[str, Any]) -> None:

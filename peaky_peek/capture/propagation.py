@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from peaky_peek.capture import context, faults, transport
-from peaky_peek.capture.context import CURRENT, Scope, inside
+from peaky_peek.capture.context import CURRENT, OUTSIDE, Scope, inside
 from peaky_peek.capture.imports import forget, when_imported
 from peaky_peek.capture.travel import Origin, arrive, origin
 
@@ -67,11 +67,16 @@ class _Carried:
 
     def __init__(self, function: Callable[..., Any], scope: Scope | None) -> None:
         functools.update_wrapper(self, function)
-        self._function, self._scope = function, scope
+        self._function, self._scope, self._ask = function, scope, OUTSIDE.get()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with inside(self._scope):
-            return self._function(*args, **kwargs)
+        before = OUTSIDE.get()
+        OUTSIDE.set(self._ask)
+        try:
+            with inside(self._scope):
+                return self._function(*args, **kwargs)
+        finally:
+            OUTSIDE.set(before)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpacked, (self._function, None if self._scope is None else origin(self._scope))
@@ -155,12 +160,13 @@ def _starting_thread(start: Method) -> Method:
 
 @faults.guarded
 def _run_here(thread: threading.Thread) -> None:
-    scope = CURRENT.get()
-    if scope is not None:
+    scope, ask = CURRENT.get(), OUTSIDE.get()
+    if scope is not None or ask is not None:
         run = thread.run
 
         def run_in_scope() -> None:
             del thread.run  # or the thread would keep itself alive
+            OUTSIDE.set(ask)
             with inside(scope):
                 run()
 

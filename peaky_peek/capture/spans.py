@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from peaky_peek import ids
 from peaky_peek.capture import context, faults, propagation, transport
 from peaky_peek.capture.context import CURRENT, SILENT, OpenSession, Scope
 from peaky_peek.capture.recorder import recorder
@@ -74,6 +75,8 @@ class TraceContext(Verbs):
         self._inside: SpanScope | None = None
         self.place: AbstractContextManager[None] = context.HERE
         """Makes this the place where events go while a block runs: a generator does between two of its values."""
+        self._opening = ""
+        """The id of the session that this begins, known before it is begun: an interrupt may come in between."""
         self._started_at = self._opened_in = 0
 
     @property
@@ -108,14 +111,14 @@ class TraceContext(Verbs):
             session_id = _free_id(wanted) if wanted and not self._resume else wanted
             tags = context.tag_list(self._fields["tags"]) or None
             described = {**self._fields, **_described(self._input, self._code), "tags": tags}
-            self._session = context.begin(self.name, session_id=session_id, parent=parent, **described)
-            self._owns_session = True
+            self._opening, self._owns_session = session_id or ids.new_id(), True
+            self._session = context.begin(self.name, session_id=self._opening, parent=parent, **described)
         self._session.raised.clear()
         scope = Scope(self._session, parent_id, self.name)
         self._start = emit(AgentStart, scope, {"name": self.name}, {"input": self._input, "code": self._code})
         if self._session.first_event is None:
             self._session.first_event = self._start.id or None
-        self._inside = SpanScope(self._session, self._start.id or None, self.name)
+        self._inside = SpanScope(self._session, self._start.id or None, self.name, outside=outside)
         self.place = context.inside(self._inside)
         self._started_at = time.perf_counter_ns()  # what beginning took is ours, not the agent's
 
@@ -135,8 +138,8 @@ class TraceContext(Verbs):
             BaseException: the interrupt.
         """
         self._leave()
-        if self._session is not None and self._owns_session and os.getpid() == self._opened_in:
-            context.end(self._session, "interrupted")
+        if self._owns_session and os.getpid() == self._opened_in:
+            context.cut_short(self._opening)
         if not isinstance(fault, Exception):
             raise fault
         faults.report(fault)

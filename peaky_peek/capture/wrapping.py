@@ -43,9 +43,9 @@ class _Unseen:
         pass
 
 
-def _opened(make_span: Make, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
+def _made(make_span: Make, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
     try:
-        return make_span(args, kwargs).open()
+        return make_span(args, kwargs)
     except Exception as error:  # noqa: BLE001 - the agent never notices
         faults.report(error)
         return _Unseen()
@@ -91,8 +91,9 @@ def _plain(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
     """Run the function inside the span, and if it returns what runs later, like a coroutine, that too."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
-        span = _opened(make_span, args, kwargs)
-        try:
+        span = _made(make_span, args, kwargs)
+        try:  # around all of it: an interrupt may come between any two lines of ours
+            span = span.open()
             with span.place:
                 output = function(*args, **kwargs)
             if type(output) in _LATER:
@@ -113,9 +114,12 @@ def _continued(output: Any, span: Span) -> Any:
         wrap_later = _LATER[type(output)]
         if wrap_later is not _generator or not inspect.isawaitable(output):
 
-            class Opened:
-                def open(self) -> Span:
+            class Opened(_Unseen):
+                def open(self) -> Any:
                     return span
+
+                def close(self, error: BaseException | None = None) -> None:
+                    span.close(error)
 
             wrapped = wrap_later(lambda: output, lambda *_: Opened())
             wrapped.__name__, wrapped.__qualname__ = output.__name__, output.__qualname__
@@ -129,8 +133,9 @@ def _continued(output: Any, span: Span) -> Any:
 
 def _coroutine(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
-        span = _opened(make_span, args, kwargs)
-        try:
+        span = _made(make_span, args, kwargs)
+        try:  # around all of it: an interrupt may come between any two lines of ours
+            span = span.open()
             with span.place:
                 span.output = output = await function(*args, **kwargs)
             span.close()
@@ -150,8 +155,9 @@ def _generator(function: Callable[..., Any], make_span: Make) -> Callable[..., A
         step: Callable[[Any], Any] = generator.send
         argument: Any = None
         yielded: list[Any] = []
-        span = _opened(make_span, args, kwargs)
-        try:
+        span = _made(make_span, args, kwargs)
+        try:  # around all of it: an interrupt may come between any two lines of ours
+            span = span.open()
             while True:
                 with span.place:
                     item = step(argument)
@@ -180,8 +186,9 @@ def _async_generator(function: Callable[..., Any], make_span: Make) -> Callable[
         generator = function(*args, **kwargs)
         step = _begin_unseen(generator)
         yielded: list[Any] = []
-        span = _opened(make_span, args, kwargs)
-        try:
+        span = _made(make_span, args, kwargs)
+        try:  # around all of it: an interrupt may come between any two lines of ours
+            span = span.open()
             while True:
                 with span.place:
                     item = await step
@@ -257,6 +264,8 @@ class Arguments:
 def source_of(function: Callable[..., Any]) -> str | None:
     """Return the source of a function, None where there is none to read."""
     try:
+        if function.__code__.co_filename == __file__:  # IPython's autoreload takes our wrapper's file for the agent's
+            return None
         return inspect.getsource(function)
     except Exception:  # noqa: BLE001 - there is none, it cannot be parsed, the file has changed
         return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import functools
+from typing import TYPE_CHECKING, Any
 
-from peaky_peek.capture import context, control, transport
+from peaky_peek.capture import context, control, propagation, transport
 from peaky_peek.magics.cells import Cells
 from peaky_peek.magics.completion import complete
 from peaky_peek.magics.peek import PeekMagics
@@ -12,31 +13,36 @@ from peaky_peek.magics.peek import PeekMagics
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-_cells: Cells | None = None
+_UNDO = "_peaky_peek_undo"
+"""Kept with the shell, so that a module of ours that is loaded again still knows what to undo."""
 
 
 def load_ipython_extension(shell: InteractiveShell) -> None:
     """Add `%peek` and `%%peek`, and record from now on each cell that makes a model or tool call."""
-    global _cells
     unload_ipython_extension(shell)
-    _cells = Cells(shell)
-    _cells.install()
+    cells = Cells(shell)
+    cells.install()
     shell.register_magics(PeekMagics)
     shell.Completer.custom_matchers.append(complete)
+    setattr(shell, _UNDO, functools.partial(_undo, shell, cells, complete))
     context.stopped = False
+    propagation.install()
     transport.install()
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:
     """Undo every patch, end what is open and stop recording."""
-    global _cells
-    if _cells is None:
-        return
-    shell.Completer.custom_matchers.remove(complete)
+    undo = getattr(shell, _UNDO, None)
+    if undo is not None:
+        undo()
+
+
+def _undo(shell: InteractiveShell, cells: Cells, matcher: Any) -> None:
+    delattr(shell, _UNDO)
+    shell.Completer.custom_matchers.remove(matcher)
     shell.magics_manager.registry.pop(PeekMagics.__name__)
     for magics in shell.magics_manager.magics.values():
         magics.pop("peek")
-    _cells.uninstall()
-    _cells = None
+    cells.uninstall()
     context.paused = False
     control.uninstall()

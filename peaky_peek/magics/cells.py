@@ -13,7 +13,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from peaky_peek.capture import context, faults
-from peaky_peek.capture.context import CURRENT, Scope
+from peaky_peek.capture.context import CURRENT, OUTSIDE, Ask, Scope
 from peaky_peek.capture.spans import TraceContext
 from peaky_peek.errors import PeekError
 from peaky_peek.magics import heading
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 class Cells(ast.NodeTransformer):
     """The cells of a notebook, as IPython's hooks tell them.
 
-    The last one stays the place for what its threads and tasks do after its end, until the next begins.
+    One stays the place for what its threads and tasks do after its end, however many run meanwhile.
     """
 
     def __init__(self, shell: InteractiveShell) -> None:
@@ -34,6 +34,8 @@ class Cells(ast.NodeTransformer):
         typed = shell.history_manager.input_hist_raw if shell.history_manager else [""]
         self._current = _Cell(shell, str(typed[-1]))  # the one that loads the extension
         self._running: list[_Cell] = []
+        self._late: list[_Cell] = []
+        """Cells whose session began after their end, with what a thread of theirs did."""
 
     def install(self) -> None:
         """Ask IPython to tell."""
@@ -46,6 +48,9 @@ class Cells(ast.NodeTransformer):
     def uninstall(self) -> None:
         """Undo `install`."""
         context.fallback, context.origin = None, {}
+        OUTSIDE.set(None)
+        self._end_late()
+        self._current.end()
         self._shell.events.unregister("pre_run_cell", self._begin)
         self._shell.events.unregister("post_run_cell", self._end)
         self._shell.ast_transformers.remove(self)
@@ -53,7 +58,7 @@ class Cells(ast.NodeTransformer):
 
     def scope(self) -> Scope | None:
         """Return where what happens outside all sessions belongs: in the cell's own, which is begun now if need be."""
-        return self._current.scope()
+        return self._scope_in(self._current)
 
     def visit(self, node: ast.AST) -> ast.AST:
         """Record a `%%peek` cell from here: transformers of the syntax tree are asked when a cell is about to run."""
@@ -67,8 +72,9 @@ class Cells(ast.NodeTransformer):
     def _begin(self, info: ExecutionInfo) -> None:
         cell = _Cell(self._shell, str(info.raw_cell), info)
         if not self._running:
-            self._current.end()
+            self._end_late()
             self._current = cell
+            OUTSIDE.set(self._asked(cell))
             context.origin = cell.origin()
             left = CURRENT.get()
             if left is not None and left.session.id not in context.open_sessions:
@@ -82,6 +88,25 @@ class Cells(ast.NodeTransformer):
             self._running.pop().end(result, error=KeyboardInterrupt() if result is None else None)
         elif not self._running:
             self._current.end(result)
+        self._end_late()
+
+    def _asked(self, cell: _Cell) -> Ask:
+        """Return what the cell's own threads and tasks ask for their place."""
+
+        def ask() -> Scope | None:
+            return self._scope_in(cell) if context.fallback == self.scope else None
+
+        return ask
+
+    def _scope_in(self, cell: _Cell) -> Scope | None:
+        scope = cell.scope()
+        if cell.is_over and not cell.is_ended and cell not in self._late:
+            self._late.append(cell)
+        return scope
+
+    def _end_late(self) -> None:
+        while self._late:
+            self._late.pop().end()
 
 
 class _Cell:
@@ -96,7 +121,9 @@ class _Cell:
         self._span: TraceContext | None = None
         self._line: Line | None = None
         self._opens = False
-        self._lock = threading.Lock()
+        self.is_over = False
+        """Whether the cell has run."""
+        self._lock = threading.RLock()
 
     def origin(self) -> dict[str, str | None]:
         """Return where sessions begun in this cell come from, as Jupyter servers and VS Code tell it."""
@@ -107,8 +134,14 @@ class _Cell:
         """Return the inside of the cell's session."""
         with self._lock:
             if self._span is None:
-                self._span = self._make_span(self._name).open()
+                self._span = self._make_span(self._name)  # known before it begins: an interrupt may come in between
+                self._span.open()
             return self._span._scope()
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether there is no session that is still to be ended."""
+        return self._span is None or self._span.session_id not in context.open_sessions
 
     @faults.guarded
     def record(self) -> None:
@@ -129,16 +162,16 @@ class _Cell:
 
     def end(self, result: ExecutionResult | None = None, error: BaseException | None = None) -> None:
         """End the session, if there is one."""
-        span, self._span = self._span, None
-        if span is None:
-            return
-        if result is not None:
-            error = result.error_before_exec or result.error_in_exec
-            span.output = result.result
-        span.close(error)
-        if self._line is not None:
+        self.is_over = True
+        span, line, self._line = self._span, self._line, None
+        if span is not None and not self.is_ended:
+            if result is not None:
+                error = result.error_before_exec or result.error_in_exec
+                span.output = result.result
+            span.close(error)
+        if line is not None:
             try:
-                self._line.end(expanded=self._opens or error is not None)
+                line.end(expanded=self._opens or error is not None)
             except PeekError as problem:
                 _say(str(problem))
 

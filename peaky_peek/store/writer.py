@@ -35,10 +35,14 @@ class Writer:
         A signal handler may call this in the middle of a call, so there is no lock in it: a `SimpleQueue` has none.
         """
         if not self._called:
-            self._called = True
-            self._calls.put(None)
-            if self._thread is None:
-                self._start()
+            try:
+                self._called = True
+                self._calls.put(None)
+                if self._thread is None:
+                    self._start()
+            except BaseException:  # an interrupt between two of these lines, and nobody would ever call again
+                self._called = False
+                raise
 
     def stop(self, wait: float = 5.0) -> None:
         """End the thread, waiting for the transaction it is in; what it has not ingested stays in the journal."""
@@ -64,6 +68,9 @@ class Writer:
                     contextvars.Context().run(self._thread.start)  # it belongs to no session
                 except RuntimeError:  # the interpreter is going down, or may have no more threads: readers ingest
                     self._thread = None
+                except BaseException:
+                    self._thread = self._thread if self._thread.is_alive() else None
+                    raise
 
     def _run(self, stopping: threading.Event) -> None:
         owner = None  # the first round also takes in what dead processes left
