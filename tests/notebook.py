@@ -137,11 +137,11 @@ class Notebook:
 
 
 @contextmanager
-def notebook(folder: Path) -> Iterator[Notebook]:
-    """Start a kernel that records into `folder`."""
+def notebook(folder: Path, root: Path = ROOT) -> Iterator[Notebook]:
+    """Start a kernel that records into `folder`; the package is the one in `root`."""
     environment = os.environ | {
         "PEAKY_PEEK_DB": str(folder / "kernel.db"),
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": str(root),
         "JPY_SESSION_NAME": "/home/me/refunds.ipynb",
     }
     manager, client = start_new_kernel(startup_timeout=PATIENCE, env=environment, cwd=str(folder))

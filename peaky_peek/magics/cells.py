@@ -80,6 +80,7 @@ class Cells(ast.NodeTransformer):
             if left is not None and left.session.id not in context.open_sessions:
                 CURRENT.set(None)  # a session that ended in a later cell than it began in leaves the one around it
         self._running.append(cell)
+        _keep_from_autoreload(self._shell)
 
     @faults.guarded
     def _end(self, result: ExecutionResult | None) -> None:
@@ -185,6 +186,16 @@ class _Cell:
     def _expand(self, text: str) -> str:
         """Fill in the user's `{variables}`; where the stack is not that deep, IPython leaves ours out of it."""
         return str(self._shell.var_expand(text, depth=sys.getrecursionlimit()))  # type: ignore[no-untyped-call]
+
+
+def _keep_from_autoreload(shell: InteractiveShell) -> None:
+    """Let `%autoreload` pass over our modules: loaded again, they would know nothing of the sessions that are open."""
+    autoreload = shell.magics_manager.registry.get("AutoreloadMagics")
+    reloader = getattr(autoreload, "_reloader", None)
+    if reloader is not None:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "peaky_peek"]:
+            if name not in reloader.skip_modules:
+                reloader.mark_module_skipped(name)
 
 
 def _say(sentence: str) -> None:
