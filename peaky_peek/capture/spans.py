@@ -118,7 +118,7 @@ class TraceContext(Verbs):
         self._start = emit(AgentStart, scope, {"name": self.name}, {"input": self._input, "code": self._code})
         if self._session.first_event is None:
             self._session.first_event = self._start.id or None
-        self._inside = SpanScope(self._session, self._start.id or None, self.name, outside=outside)
+        self._inside = SpanScope(self._session, self._start.id or None, self.name, outside=CURRENT.get())
         self.place = context.inside(self._inside)
         self._started_at = time.perf_counter_ns()  # what beginning took is ours, not the agent's
 

@@ -55,8 +55,9 @@ def watch(session: OpenSession) -> None:
     """Tell listeners and rules of a session that begins, if there are any."""
     if not session.sampled or (not listeners.registered and session.limit is None):
         return
-    if session.root_id == session.id and session.id not in _runs:
-        _runs[session.id] = _Run(session, ids.new_position())
+    if session.root_id == session.id:
+        run = _runs.setdefault(session.id, _Run(session, ids.new_position()))
+        run.session = session  # one that is resumed before its end was told goes on
     if session.root_id in _runs:
         _roots[session.id] = session.root_id
         _thread.start()
@@ -135,12 +136,12 @@ class _Thread:
                 database.close()
                 return
 
-    def _serve(self, database: Database) -> list[str]:
+    def _serve(self, database: Database) -> list[OpenSession]:
         """Tell of what is new in a store, and return which runs had ended there before."""
         tail, met = self._tails.setdefault(database.path, (Tail(), set()))
         tail.db = database
         runs = dict(_runs)
-        over = [root for root, run in runs.items() if _is_over(run, tail)]
+        over = [run.session for run in runs.values() if _is_over(run, tail)]
         types = frozenset().union(*(listener.types for listener in list(listeners.registered.values())))
         for run in runs.values():
             if run.limit != run.session.limit:
@@ -159,9 +160,12 @@ class _Thread:
                     _tell(runs[root], event)
         return over
 
-    def _let_go(self, roots: list[str]) -> None:
+    def _let_go(self, ended: list[OpenSession]) -> None:
         """Forget runs that have ended, once everybody was told of their last alert."""
-        for root in [root for root in roots if root in _runs and not _runs[root].coming]:
+        for root in [session.id for session in ended]:
+            run = _runs.get(root)
+            if run is None or run.coming or run.session not in ended:
+                continue
             _runs.pop(root, None)
             for _, met in self._tails.values():
                 met.discard(root)
