@@ -92,14 +92,14 @@ class Notebook:
             if then is not None and seen is not None and seen(ran):
                 then()
                 then = None
-        reply = self._reply(request)
+        reply = self.reply(request)
         ran.status, ran.execution_count = reply["status"], reply["execution_count"]
         return ran
 
     def ask(self, expression: str) -> Any:
         """The value of an expression in the kernel, as JSON; no cell is run for it."""
         asked = {"value": f"__import__('json').dumps({expression})"}
-        reply = self._reply(self.client.execute("", silent=True, user_expressions=asked))
+        reply = self.reply(self.client.execute("", silent=True, user_expressions=asked))
         value = reply["user_expressions"]["value"]
         assert value["status"] == "ok", value
         text: str = value["data"]["text/plain"]
@@ -108,7 +108,7 @@ class Notebook:
     def complete(self, line: str) -> list[str]:
         """What Tab offers at the end of a line."""
         request = self.client.complete(line)
-        return self._reply(request)["matches"]
+        return self.reply(request)["matches"]
 
     def interrupt(self) -> None:
         """What the stop button does."""
@@ -128,7 +128,8 @@ class Notebook:
             f"__import__('json').loads(__import__('peaky_peek').events({session!r})[{columns}].to_json(orient='records'))"
         )
 
-    def _reply(self, request: str) -> Message:
+    def reply(self, request: str) -> Message:
+        """The answer to a request, as soon as it comes."""
         while True:
             message = self.client.get_shell_msg(timeout=PATIENCE)
             if message["parent_header"].get("msg_id") == request:

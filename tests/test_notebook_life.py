@@ -251,18 +251,13 @@ def test_two_notebooks_on_one_store_keep_their_cells_apart(nb: Notebook, tmp_pat
     with notebook(tmp_path) as other:
         other.run(SETUP + f"pp.init(db={str(tmp_path / 'peek.db')!r})")
         other.run("%load_ext peaky_peek")
-        both = threading.Barrier(2)
-
-        def run(book: Notebook, number: int) -> None:
-            both.wait(60)
-            for _ in range(3):
-                book.run(f"for n in range(30): add({number}, n)")
-
-        threads = [threading.Thread(target=run, args=pair) for pair in ((nb, 1), (other, 2))]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        for _ in range(3):
+            running = [
+                (book, book.client.execute(f"for n in range(30): add({number}, n)"))
+                for book, number in ((nb, 1), (other, 2))
+            ]
+            for book, request in running:
+                assert book.reply(request)["status"] == "ok"
         assert sorted(numbers for _, _, numbers in story(nb)) == [[1] * 30] * 3 + [[2] * 30] * 3
         assert {status for _, status, _ in story(other)} == {"completed"}
 
