@@ -40,7 +40,7 @@ def store(tmp_path: Path) -> Iterator[Database]:
     stores.current().close()
     stores.use(None)
     context.forget_all()
-    context.limit = None
+    context.limit, context.stopped = None, False
     context.CURRENT.set(None)
 
 
