@@ -24,6 +24,7 @@ from peaky_peek.errors import BudgetExceeded, PeekError, PeekWarning
 
 if TYPE_CHECKING:
     from peaky_peek.analysis.lint import lint
+    from peaky_peek.capture.deletion import delete
     from peaky_peek.capture.labels import label
     from peaky_peek.capture.pricing import set_price
     from peaky_peek.demo import demo
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from peaky_peek.widgets.tree import tree
 
 _LAZY = {
+    "delete": "peaky_peek.capture.deletion",
     "label": "peaky_peek.capture.labels", "demo": "peaky_peek.demo", "graph": "peaky_peek.graphs",
     "lint": "peaky_peek.analysis.lint",
     "load": "peaky_peek.interop", "tree": "peaky_peek.widgets.tree", "set_price": "peaky_peek.capture.pricing",
@@ -55,10 +57,10 @@ _LAZY = {
 }  # fmt: skip
 __version__ = "0.1.0"
 __all__ = [
-    "ALL", "SCHEMA", "Alert", "BudgetExceeded", "PeekError", "PeekWarning", "TraceContext", "decisions", "demo",
-    "event", "events", "graph", "init", "label", "lint", "llm", "llm_calls", "load", "messages", "off_event",
-    "on_event", "pause", "session", "sessions", "set_price", "start_session", "status", "tool", "tool_calls",
-    "trace", "trace_session", "tree", "uninstall",
+    "ALL", "SCHEMA", "Alert", "BudgetExceeded", "PeekError", "PeekWarning", "TraceContext", "decisions", "delete",
+    "demo", "event", "events", "graph", "init", "label", "lint", "llm", "llm_calls", "load", "messages",
+    "off_event", "on_event", "pause", "session", "sessions", "set_price", "start_session", "status", "tool",
+    "tool_calls", "trace", "trace_session", "tree", "uninstall",
 ]  # fmt: skip
 
 

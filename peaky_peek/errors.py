@@ -22,6 +22,10 @@ class SessionNotFound(PeekError, LookupError):
     """No recorded session answers to the reference."""
 
 
+class SessionOpen(PeekError):
+    """The session is still being recorded."""
+
+
 class EventNotFound(PeekError, LookupError):
     """No recorded event has the id."""
 

@@ -76,6 +76,10 @@ class Bodies:
             part = Part(None, 0, 0, content)
         return part, Body(exchange_id, segment, content, as_sent)
 
+    def forget(self, session_id: str) -> None:
+        """Let no later body refer to those of a session."""
+        self._sessions.pop(session_id, None)
+
     def remember(self, session_id: str, part: Part, body: Body) -> None:
         """Let later bodies refer to this one: it is journalled. It takes the place of the one that it continues."""
         others = [each for each in self._sessions.get(session_id, ()) if each.exchange_id != part.base_id]

@@ -133,6 +133,11 @@ class Call:
         return body, [len(body)], times[:1]  # the chunks of what was encoded or redacted are not those that came
 
 
+def forget(session_id: str) -> None:
+    """Drop what is kept in memory of a session's calls."""
+    _bodies.forget(session_id)
+
+
 @faults.guarded
 def begin(request: Any) -> Call | None:
     """Journal a request that is about to be sent; return None when it is no model call or recording is off."""

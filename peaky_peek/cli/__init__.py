@@ -54,6 +54,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("load", help="load chat transcripts: JSON or JSON lines, also gzipped")
     command.add_argument("path", nargs="+")
     command.set_defaults(run=_load)
+    command = commands.add_parser("delete", help="delete sessions for good")
+    command.add_argument("session", nargs="+", type=_reference, help="positions, names or ids, or one query")
+    command.set_defaults(run=_delete)
     command = commands.add_parser("doctor", help="say whether everything is in place")
     command.set_defaults(run=_doctor)
 
@@ -94,6 +97,14 @@ def _load(arguments: argparse.Namespace) -> Iterator[str]:
     for path in arguments.path:
         loaded = len(peaky_peek.load(path))  # type: ignore[arg-type]  # of a file, a frame
         yield f"{path}: {count(loaded, 'session')} in {db.path}"
+
+
+def _delete(arguments: argparse.Namespace) -> Iterator[str]:
+    from peaky_peek.widgets._text import count
+
+    db = _existing(arguments.db)
+    wanted = arguments.session[0] if len(arguments.session) == 1 else arguments.session
+    yield f"{count(peaky_peek.delete(wanted), 'session')} deleted from {db.path}"
 
 
 def _doctor(arguments: argparse.Namespace) -> Iterator[str]:

@@ -195,7 +195,7 @@ def _field(name: str, value: Any) -> Any:
 
 
 Ingester = Callable[[Batch, list[Any], bytes], None]
-INGESTERS: dict[str, Ingester] = {"S": _session}
+INGESTERS: dict[str, Ingester] = {"S": _session, journal.VOID: lambda *_: None}
 """Kind of record to what takes it in; `store.exchanges` enters the kinds that model calls are written as."""
 ENDINGS: list[Callable[[Batch, str], None]] = []
 """What is called with the batch and a session's id when the session ends or turns out to be interrupted."""

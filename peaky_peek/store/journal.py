@@ -27,6 +27,8 @@ _HEADER = struct.Struct("<8sI")
 _FRAME = struct.Struct("<4sII")
 _MARK = b"\xabPK\x01"
 SEGMENT_BYTES = 64 << 20
+VOID = "V"
+"""The kind of record that says nothing: what stood there was deleted."""
 SUFFIX = ".jnl"
 _DRAFT = ".new"
 START = _HEADER.size
@@ -220,6 +222,23 @@ def read(path: Path, offset: int, *, is_complete: bool = False) -> Iterator[tupl
             at = whole
     if is_complete and at < len(rest):
         yield Damaged(rest[at:]), base + len(rest)
+
+
+def erase(path: Path, concerns: Callable[[bytes], bool]) -> None:
+    """Overwrite the records that `concerns` tells by ones of the same length that say nothing.
+
+    The owner may be living, and goes on appending. A stretch that is damaged anyway is overwritten by zeros.
+    """
+    void = b'["%b"]' % VOID.encode()
+    with suppress(FileNotFoundError), path.open("r+b", buffering=0) as file:
+        for body, end in read(path, START):
+            if concerns(body):
+                if type(body) is Damaged:
+                    frame = bytes(len(body))
+                else:
+                    empty = void.ljust(len(body))
+                    frame = _FRAME.pack(_MARK, len(empty), zlib.crc32(empty)) + empty
+                os.pwrite(file.fileno(), frame, end - len(frame))
 
 
 def _next_whole(rest: bytes, start: int) -> int:
