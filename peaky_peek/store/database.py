@@ -109,17 +109,11 @@ class Database:
         return connection
 
     def _prepare(self, connection: Connection) -> None:
-        try:
-            version = schema.check(connection, self.path)  # before the first pragma that would change a foreign file
-        except StoreReadOnly:
-            if self.mode in (None, Mode.WAL):
-                raise
+        if self.mode not in (None, Mode.WAL):
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")  # reads a log without the memory to share it
-            version = schema.check(connection, self.path)
+        version = schema.check(connection, self.path)  # before the first pragma that would change a foreign file
         if self.mode is not None:
-            connection.execute(
-                "PRAGMA page_size = 8192"
-            )  # of a new file: records of a KB or two leave less room unused
+            connection.execute("PRAGMA page_size = 8192")  # of a new file: records of a KB or two leave less unused
             set_mode(connection, self.mode, is_new=version == 0)
             schema.migrate(connection, self.path)
 

@@ -17,6 +17,7 @@ _NETWORK = frozenset(
     "nfs nfs3 nfs4 cifs smb3 smbfs lustre gpfs beegfs ceph fuse.ceph afs fuse.sshfs glusterfs fuse.glusterfs pvfs2"
     " orangefs panfs wekafs 9p virtiofs vboxsf fuse.vmhgfs-fuse".split()
 )
+_MOUNTS = Path("/proc/self/mounts")
 _LOCAL_LOCKS = frozenset("nolock local_lock=all local_lock=posix noflock localflock".split())
 """Options of a mount whose locks are seen on this machine only."""
 
@@ -73,7 +74,7 @@ def _mount(folder: Path) -> tuple[str, frozenset[str]]:
     result: tuple[str, frozenset[str]] = "", frozenset()
     try:
         where = os.path.realpath(folder) + "/"
-        lines = Path("/proc/self/mounts").read_text(errors="surrogateescape").splitlines()
+        lines = _MOUNTS.read_text(errors="surrogateescape").splitlines()
     except OSError:
         return result
     for line in lines:
