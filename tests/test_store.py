@@ -20,6 +20,7 @@ from peaky_peek.events import BASE_FIELDS, EVENT_CLASSES, Event, EventType
 from peaky_peek.store import Database, records, schema
 from peaky_peek.store.journal import segments
 from peaky_peek.store.reader import read_event
+from tests.soak import Scenario, soak_disk
 from tests.test_encoding import TEXT, VALUES, same
 
 OPTIONAL_TEXT = st.none() | TEXT
@@ -381,3 +382,13 @@ def test_a_notice_that_nobody_can_read_loses_nothing(tmp_path: Path, monkeypatch
         pass
     blocked.unlink()
     assert pp.sessions().events.tolist() == [2]
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("scenario", soak_disk.scenarios()[:-1], ids=lambda scenario: scenario.name)
+def test_where_there_is_no_room_nothing_acknowledged_is_lost(scenario: Scenario, seed: int) -> None:
+    scenario.run(seed)
+
+
+def test_under_a_foreign_lock_recording_goes_on_and_frames_say_so() -> None:
+    soak_disk.foreign_lock(0.3)

@@ -17,9 +17,7 @@ from typing import Any
 import orjson
 
 import peaky_peek as pp
-from peaky_peek.store import Database
 from tests.bench.table import Row, at_least, at_most, cpu, interleaved
-from tests.soak.soak_kill import run_and_kill
 
 RESULT: dict[str, Any] = {
     "call_id": "call_Ab3dEf6hIj9kLm2nOp5q",
@@ -47,9 +45,7 @@ def rows() -> Iterator[Row]:
         yield from _growth(Path(folder))
         yield _import()
         yield from _history(Path(folder))
-        yield _under_a_foreign_lock(Path(folder))
         yield _throughput(Path(folder))
-        yield _survival(Path(folder))
 
 
 _kept: list[bytes] = []
@@ -179,29 +175,6 @@ def _history(folder: Path) -> Iterator[Row]:
     yield at_most("the 200th call / encoding its history", cost, 0.5)
 
 
-def _under_a_foreign_lock(folder: Path) -> Row:
-    pp.init(db=folder / "locked.db")
-    seconds = 3.0
-
-    def p99(ctx: pp.TraceContext) -> float:
-        times, end = [], time.monotonic() + seconds
-        while time.monotonic() < end:
-            start = time.perf_counter_ns()
-            ctx.record_tool_result("search", RESULT)
-            times.append(time.perf_counter_ns() - start)
-            time.sleep(0.001)
-        return sorted(times)[int(len(times) * 0.99)]
-
-    with pp.trace_session("locked") as ctx:
-        free = p99(ctx)
-        other = sqlite3.connect(folder / "locked.db", isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        held = p99(ctx)
-        other.execute("ROLLBACK")
-        other.close()
-    return at_most(f"p99 of recording under a foreign write lock ({seconds:g} s) / without", held / free, 1.5)
-
-
 def _throughput(folder: Path) -> Row:
     """Events a second until they are committed, against one `executemany` of encoded rows with the same pragmas."""
     count = 20_000
@@ -234,20 +207,3 @@ def _throughput(folder: Path) -> Row:
     best_ours, best_bare = (min(times) for times in zip(*((ours(), bare()) for _ in range(3)), strict=True))
     note = f" ({count / best_ours:,.0f}/s)"
     return at_least("durable throughput / one executemany", best_bare / best_ours, 0.4, note=note)
-
-
-def _survival(folder: Path) -> Row:
-    lost = doubled = acknowledged = 0
-    moments = random.Random(7)
-    for number in range(12):
-        database = Database(folder / f"killed-{number}.db")
-        last = run_and_kill(database, "flat out" if number % 2 else "paced", 64 << 20, moments.uniform(0, 0.4))
-        database.ingest()
-        query = "SELECT payload ->> 'result' FROM events WHERE event_type = 'tool_result'"
-        found = [row[0] for row in database.connection().execute(query)]
-        database.close()
-        acknowledged += last + 1
-        lost += len(set(range(last + 1)) - set(found))
-        doubled += len(found) - len(set(found))
-    what = f"events lost or doubled after 12 SIGKILLs ({acknowledged:,} recorded)"
-    return at_most(what, lost + doubled, 0, unit="")

@@ -140,9 +140,66 @@ def left_behind(database: Database, events: int) -> None:
     connection.execute("ROLLBACK")
 
 
+SHARES = """
+import sys
+import peaky_peek as pp
+with pp.trace_session("shares") as ctx:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for number in range(int(sys.argv[1])):
+        ctx.record_tool_result("count", result=number, data={"filler": "x" * 1000})
+pp.uninstall()
+pp.store.current().ingest(wait=120)
+"""
+
+
+def together(database: Database, processes: int, events: int) -> float:
+    """Let processes record into one store at once; return the seconds until all of it is committed, having checked."""
+    command = [sys.executable, "-c", SHARES, str(events)]
+    environment = os.environ | {"PEAKY_PEEK_DB": str(database.path)}
+    children = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        for _ in range(processes)
+    ]
+    for child in children:
+        assert child.stdout is not None
+        assert child.stdout.readline() == b"ready\n"
+    start = time.perf_counter()
+    for child in children:
+        assert child.stdin is not None
+        child.stdin.write(b"\n")
+        child.stdin.flush()
+    for child in children:
+        child.communicate()
+        assert child.returncode == 0
+    took = time.perf_counter() - start
+    database.ingest()
+    for (session_id,) in database.connection().execute("SELECT session_id FROM sessions").fetchall():
+        sql = (
+            "SELECT payload ->> 'result' FROM events WHERE session_id = ? AND event_type = 'tool_result'"
+            " ORDER BY position"
+        )
+        rows = [row[0] for row in database.connection().execute(sql, (session_id,))]
+        assert rows == list(range(events))
+    found = database.connection().execute("SELECT status, count(*), sum(events) FROM sessions GROUP BY 1").fetchall()
+    assert found == [("completed", processes, processes * (events + 2))]
+    assert database.connection().execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert database.segments() == []
+    return took
+
+
+def eight_at_once(_: int) -> None:
+    """Let eight processes begin a store and record into it."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = Database(Path(folder) / "peek.db")
+        together(database, 8, 300)
+        database.close()
+
+
 def scenarios() -> list[Scenario]:
     """Return what `make soak` runs."""
     return [
+        Scenario("eight processes on one store", eight_at_once),
         Scenario("killed while taking a journal in, two at once", killed_while_ingesting),
         Scenario("killed at a line of ingestion or burial", lambda seed: killed_at_lines("ingestion", seed)),
         Scenario("killed at a line of recording or rotation", lambda seed: killed_at_lines("recording", seed)),
