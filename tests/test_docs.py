@@ -10,6 +10,7 @@ import pytest
 from nbclient import NotebookClient
 
 import peaky_peek as pp
+from peaky_peek.store import Database
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")]
@@ -50,3 +51,17 @@ def test_every_public_name_says_what_it_gives(name: str) -> None:
     value = getattr(pp, name)
     if callable(value):
         assert (value.__doc__ or "").strip(), f"pp.{name} has no docstring"
+
+
+def test_the_code_of_the_page_on_durability_runs(store: Database) -> None:
+    (block,) = re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / "docs/durability.md").read_text(), re.DOTALL | re.MULTILINE
+    )
+    exec(block, {})
+
+
+def test_a_store_is_recovered_as_the_page_on_durability_says(store: Database) -> None:
+    from peaky_peek.store import schema
+
+    numbers = f"PRAGMA application_id = {schema.APPLICATION_ID}; PRAGMA user_version = {schema.VERSION}"
+    assert numbers in (ROOT / "docs/durability.md").read_text()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 import sqlite3
 import stat
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -392,3 +394,29 @@ def test_where_there_is_no_room_nothing_acknowledged_is_lost(scenario: Scenario,
 
 def test_under_a_foreign_lock_recording_goes_on_and_frames_say_so() -> None:
     soak_disk.foreign_lock(0.3)
+
+
+def test_a_clock_that_is_set_back_breaks_no_order_and_no_duration(
+    store: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pp.trace_session("before") as ctx:
+        ctx.record_tool_call("search", {})
+        real = time.time_ns
+        monkeypatch.setattr(time, "time_ns", lambda: real() - 3600 * 10**9)
+        ctx.record_tool_result("search", 1)
+        ctx.record_decision("because")
+    with pp.trace_session("after") as ctx:
+        ctx.record_decision("because")
+    frame = pp.events(["before", "after"])
+    assert frame.event_type.tolist() == [
+        "agent_start", "tool_call", "tool_result", "decision", "agent_end", "agent_start", "decision", "agent_end",
+    ]  # fmt: skip
+    assert frame.event_id.is_monotonic_increasing
+    assert frame.timestamp.iloc[1] - frame.timestamp.iloc[2] > dt.timedelta(minutes=59)  # as the clock said
+    assert not (frame.duration.dropna() < dt.timedelta(0)).any()
+    assert pp.tool_calls("before").duration.isna().all()
+    sessions = pp.sessions()
+    assert sessions.name.tolist() == ["before", "after"]
+    assert sessions.duration.isna().tolist() == [True, False]
+    assert pp.sessions("duration:<1s").name.tolist() == ["after"]
+    assert pp.session(-1).name == "after"

@@ -302,6 +302,8 @@ def _answering(call: OpenCall | None, common: Common) -> Common:
     try:
         if call is not None:
             took = None if call.time_us is None else (now_us() - call.time_us) / 1000
+            if took is not None and took < 0:  # the clock was set back: nobody knows
+                took = None
             given = {key: value for key, value in common.items() if value is not None}
             return cast("Common", {"parent_id": call.id, "duration_ms": took, **given})
     except Exception as error:  # noqa: BLE001 - the agent never notices

@@ -49,7 +49,9 @@ _COLUMNS = {
     "after": _Columns("e.timestamp", "s.started_at"),
     "before": _Columns("e.timestamp", "s.started_at"),
     "cost": _Columns("e.cost_usd", "s.cost_usd"),
-    "duration": _Columns("e.duration_ms", "(s.ended_at - s.started_at) / 1000.0"),
+    "duration": _Columns(
+        "e.duration_ms", "iif(s.ended_at >= s.started_at, (s.ended_at - s.started_at) / 1000.0, NULL)"
+    ),
 }
 KEYS = tuple(_COLUMNS)
 FLAGS = {

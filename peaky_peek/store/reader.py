@@ -102,7 +102,9 @@ def read_sessions(db: Database, session_ids: Iterable[str]) -> Iterator[Session]
         values = dict(zip(_STORED, row, strict=True))
         start, end = values["started_at"], values["ended_at"]
         values["started_at"], values["ended_at"] = _time(start), _time(end)
-        values["duration"] = dt.timedelta(microseconds=end - start) if start is not None and end is not None else None
+        values["duration"] = None
+        if start is not None and end is not None and end >= start:  # or the clock was set back, and nobody knows
+            values["duration"] = dt.timedelta(microseconds=end - start)
         try:
             for name in ("agents", "tags", "input", "output"):
                 values[name] = None if values[name] is None else decode(values[name])
