@@ -242,18 +242,25 @@ class Arguments:
     def __init__(self, function: Callable[..., Any]) -> None:
         try:
             self._signature: inspect.Signature | None = inspect.signature(function)
+            parameters = list(self._signature.parameters.values())
         except Exception:  # noqa: BLE001 - there is none, or its annotations cannot be evaluated yet
-            self._signature = None
+            self._signature, parameters = None, []
+        plain = all(each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY) for each in parameters)
+        self._owner = parameters[0].name if parameters and parameters[0].name in ("self", "cls") else None
+        self._names = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD] if plain else []
 
     def named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments by name, defaults not included; without `self`, and with `*args` under its name."""
         try:
-            if self._signature is not None:
+            if len(args) <= len(self._names):  # what `bind` would say, ten times as fast
+                bound = dict(zip(self._names, args, strict=False)) | kwargs
+            elif self._signature is not None:
                 bound = dict(self._signature.bind(*args, **kwargs).arguments)
-                first = next(iter(self._signature.parameters), None)
-                if first in ("self", "cls"):
-                    bound.pop(first, None)
-                return bound
+            else:
+                bound = {f"arg{number}": value for number, value in enumerate(args)} | kwargs
+            if self._owner is not None:
+                bound.pop(self._owner, None)
+            return bound
         except TypeError:  # the call itself will say so
             pass
         except Exception as error:  # noqa: BLE001 - the agent never notices
