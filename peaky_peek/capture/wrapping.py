@@ -253,19 +253,23 @@ class Arguments:
         """Return the arguments by name, defaults not included; without `self`, and with `*args` under its name."""
         try:
             if len(args) <= len(self._names):  # what `bind` would say, ten times as fast
-                bound = dict(zip(self._names, args, strict=False)) | kwargs
+                named = dict(zip(self._names, args, strict=False)) | kwargs
             elif self._signature is not None:
-                bound = dict(self._signature.bind(*args, **kwargs).arguments)
+                named = dict(self._signature.bind(*args, **kwargs).arguments)
             else:
-                bound = {f"arg{number}": value for number, value in enumerate(args)} | kwargs
-            if self._owner is not None:
-                bound.pop(self._owner, None)
-            return bound
+                named = _numbered(args) | kwargs
         except TypeError:  # the call itself will say so
-            pass
+            return _numbered(args) | kwargs
         except Exception as error:  # noqa: BLE001 - the agent never notices
             faults.report(error)
-        return {**{f"arg{number}": value for number, value in enumerate(args)}, **kwargs}
+            return _numbered(args) | kwargs
+        if self._owner is not None:
+            named.pop(self._owner, None)
+        return named
+
+
+def _numbered(args: tuple[Any, ...]) -> dict[str, Any]:
+    return {f"arg{number}": value for number, value in enumerate(args)}
 
 
 def source_of(function: Callable[..., Any]) -> str | None:

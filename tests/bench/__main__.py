@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-WIDTH = 74
+from tests.bench.table import Row, show
 
 
 def main() -> int:
@@ -19,7 +19,7 @@ def main() -> int:
     )
     if len(names) == 1:
         return run(names[0])
-    print(f"{'what':{WIDTH}} {'measured':>24} {'limit':>14}", flush=True)
+    show([Row("what", "measured", "limit", None)])
     missed = sum(subprocess.run([sys.executable, "-m", "tests.bench", name]).returncode for name in names)
     print(f"{missed} missed" if missed else "every limit is kept")
     return 1 if missed else 0
@@ -27,14 +27,9 @@ def main() -> int:
 
 def run(name: str) -> int:
     """Run one benchmark, print its rows, and return how many limits it missed."""
-    missed = 0
     with tempfile.TemporaryDirectory(prefix="peaky-peek-bench-") as home:
         os.environ["PEAKY_PEEK_DB"] = str(Path(home) / "default.db")
-        for row in importlib.import_module(f"tests.bench.bench_{name}").rows():
-            mark = {True: "ok", False: "MISSED", None: ""}[row.ok]
-            missed += row.ok is False
-            print(f"{row.what:{WIDTH}} {row.measured:>24} {row.limit:>14} {mark}".rstrip(), flush=True)
-    return missed
+        return show(importlib.import_module(f"tests.bench.bench_{name}").rows())
 
 
 if __name__ == "__main__":

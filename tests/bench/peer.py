@@ -99,7 +99,11 @@ def logfire(folder: Path, _: str) -> Iterator[Recorder]:
         exporter = ConsoleSpanExporter(out=out, formatter=lambda span: span.to_json(indent=None) + "\n")
         processors = [BatchSpanProcessor(exporter)]
         logfire.configure(
-            send_to_logfire=False, console=False, metrics=False, additional_span_processors=processors, inspect_arguments=False
+            send_to_logfire=False,
+            console=False,
+            metrics=False,
+            additional_span_processors=processors,
+            inspect_arguments=False,
         )
         yield logfire.instrument(record_return=True)(search), lambda: logfire.span("agent"), logfire.shutdown
 

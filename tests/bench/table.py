@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
+
+_WIDTH = 74
 
 
 class Row(NamedTuple):
@@ -14,6 +16,16 @@ class Row(NamedTuple):
     measured: str
     limit: str
     ok: bool | None
+
+
+def show(rows: Iterable[Row]) -> int:
+    """Print rows as they come, and return how many limits were missed."""
+    missed = 0
+    for row in rows:
+        mark = {True: "ok", False: "MISSED", None: ""}[row.ok]
+        missed += row.ok is False
+        print(f"{row.what:{_WIDTH}} {row.measured:>24} {row.limit:>14} {mark}".rstrip(), flush=True)
+    return missed
 
 
 def at_most(what: str, value: float, limit: float, unit: str = "x", note: str = "") -> Row:
