@@ -220,7 +220,11 @@ def begin(name: str, *, session_id: str | None = None, parent: OpenSession | Non
         recorder().record_raw("S", [session_id, position], session.described)
     open_sessions[session_id] = session
     if watch is not None:
-        watch(session)
+        try:
+            watch(session)
+        except BaseException:  # an interrupt: nobody will know of the session
+            end(session, "interrupted")
+            raise
     return session
 
 

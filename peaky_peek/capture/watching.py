@@ -51,6 +51,7 @@ _roots: dict[str, str] = {}
 """The root of each session of this process that is watched."""
 
 
+@faults.guarded
 def watch(session: OpenSession) -> None:
     """Tell listeners and rules of a session that begins, if there are any."""
     if not session.sampled or (not listeners.registered and session.limit is None):

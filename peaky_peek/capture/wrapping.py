@@ -167,13 +167,11 @@ def _generator(function: Callable[..., Any], make_span: Make) -> Callable[..., A
                 except BaseException as error:  # noqa: BLE001 - the end of the generator too
                     step, argument = generator.throw, error
         except StopIteration as stop:
-            span.output = pieces.cleaned(yielded) if stop.value is None else stop.value
-            span.close()
+            _end(span, yielded, stop.value)
             return stop.value
         except BaseException as error:
             argument = None  # or the error and this frame would keep each other
-            span.output = pieces.cleaned(yielded)
-            span.close(error)
+            _end(span, yielded, error=error)
             raise
 
     return call
@@ -198,12 +196,10 @@ def _async_generator(function: Callable[..., Any], make_span: Make) -> Callable[
                 except BaseException as error:  # noqa: BLE001 - the end of the generator too
                     step = generator.athrow(error)
         except StopAsyncIteration:
-            span.output = pieces.cleaned(yielded)
-            span.close()
+            _end(span, yielded)
         except BaseException as error:
             del step  # or the error and this frame would keep each other
-            span.output = pieces.cleaned(yielded)
-            span.close(error)
+            _end(span, yielded, error=error)
             raise
 
     return call
@@ -220,6 +216,13 @@ def _keep(item: Any, yielded: list[Any]) -> None:
             yielded.append(item)
     except Exception as error:  # noqa: BLE001 - the agent never notices
         faults.report(error)
+
+
+def _end(span: Span, yielded: list[Any], returned: Any = None, error: BaseException | None = None) -> None:
+    try:
+        span.output = pieces.cleaned(yielded) if returned is None else returned
+    finally:
+        span.close(error)
 
 
 def _begin_unseen(generator: AsyncGenerator[Any, Any]) -> Any:
