@@ -16,14 +16,15 @@ def is_interrupt(error: BaseException) -> bool:
     """
     if isinstance(error, (KeyboardInterrupt, BudgetExceeded)):
         return True
-    handlers: set[CodeType] | None = None
-    trace = error.__traceback__
-    while trace is not None:
-        if handlers is None:
-            handlers = _handlers()
-        if trace.tb_frame.f_code in handlers:
-            return True
-        trace = trace.tb_next
+    try:
+        handlers = _handlers()
+        trace = error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code in handlers:
+                return True
+            trace = trace.tb_next
+    except Exception:  # noqa: BLE001 - too deep in a recursion to find out
+        return False
     return False
 
 

@@ -1,4 +1,4 @@
-"""Agents that tell all they can see of what happens to them. Each is made with `Recorded`, or with `Bare` without it."""
+"""Agents that tell all they can see of what happens to them; each is made with `Recorded`, or `Bare` without it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from openai import AsyncOpenAI, OpenAI
 
 from tests.injection import described
 from tests.loopback import Loopback, error, message, stream
-
 
 ASK: Any = [{"role": "user", "content": "What is the weather in Paris?"}]
 
@@ -89,18 +88,18 @@ def outcome(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """Return what a call gives, or a description of what it raises."""
     try:
         return function(*args, **kwargs)
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - what the agent sees
         return described(error, __file__)
 
 
 async def outcome_of(awaitable: Any) -> Any:
     try:
         return await awaitable
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - what the agent sees
         return described(error, __file__)
 
 
-def plain(pp: Any) -> Any:
+def plain(pp: Any) -> Any:  # noqa: C901 - a whole agent
     """Functions: tools that work and fail, agents in agents, errors with causes, interrupts."""
 
     @pp.tool
@@ -111,7 +110,7 @@ def plain(pp: Any) -> Any:
     def pay(amount: float) -> None:
         if amount > 1:
             try:
-                raise KeyError(amount)
+                raise KeyError(amount)  # noqa: TRY301
             except KeyError as error:
                 raise Refused("too much", amount) from error
         raise SystemExit(3)

@@ -64,7 +64,7 @@ class Injector:
             caller, callee = frame.f_back, frame.f_code.co_qualname
             if caller is None or _owner(caller.f_code) != "ours" or not _is_recorders(frame.f_code, caller.f_code):
                 return
-            if callee.endswith("<genexpr>"):  # called also when it is thrown away
+            if callee.endswith(("<genexpr>", "<locals>.call")):  # is thrown away; stands for the application's own
                 return
             if event == "call" and _is_guard(frame.f_code):
                 return

@@ -13,7 +13,7 @@ from peaky_peek.capture import faults
 from tests.agents import AGENTS
 from tests.soak import soak_faults
 
-COUNTS = {"plain": 50, "generators": 40, "coroutines": 30, "verbs": 50, "threads": 40, "wire": 5}
+COUNTS = {"plain": 30, "generators": 30, "coroutines": 30, "verbs": 40, "threads": 30, "wire": 4}
 """How many calls to fail; `make soak` fails all of them in time."""
 
 

@@ -35,16 +35,21 @@ def report(error: BaseException) -> None:
     Raises:
         BaseException: what is the application's and only happened to arrive here; in strict mode any fault.
     """
-    if strict or is_interrupt(error):
+    try:
+        is_fault = not strict and not is_interrupt(error)
+        if is_fault:
+            _note("could not record", error)
+    except Exception:  # noqa: BLE001 - hostile exceptions, the application's own log handlers, the end of the process
+        return
+    if not is_fault:
         raise error
-    note("could not record", error)
 
 
 def note(trouble: str, error: BaseException) -> None:
     """Count what went wrong, and log it the first time it happens."""
     try:
         _note(trouble, error)
-    except Exception:  # noqa: BLE001 - hostile exceptions, the application's own log handlers, the end of the process
+    except Exception:  # noqa: BLE001 - as above
         return
 
 

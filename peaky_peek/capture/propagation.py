@@ -166,11 +166,16 @@ def _run_here(thread: threading.Thread) -> None:
 
         def run_in_scope() -> None:
             del thread.run  # or the thread would keep itself alive
-            OUTSIDE.set(ask)
+            _ask_outside(ask)
             with inside(scope):
                 run()
 
         thread.run = run_in_scope  # type: ignore[method-assign]
+
+
+@faults.guarded
+def _ask_outside(ask: Any) -> None:
+    OUTSIDE.set(ask)
 
 
 def _starting_process(start: Method) -> Method:
