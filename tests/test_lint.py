@@ -5,13 +5,18 @@ from __future__ import annotations
 import asyncio
 import inspect
 import queue
+import re
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 import peaky_peek as pp
+from peaky_peek.analysis.lint import HINTS
 from tests.flows import astep, step
 
 
@@ -154,3 +159,16 @@ def test_secrets_in_a_line_of_code_are_not_recorded() -> None:
     (said,) = pp.lint().code
     assert said.startswith("ctx.record_decision(str(")
     assert key not in said
+
+
+def test_the_code_of_the_page_on_processes_runs_as_a_script(tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "processes.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 2
+    script = tmp_path / "page.py"
+    script.write_text("\n\n".join(blocks))
+    ended = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("page.py:")
+    problems = re.findall(r"^\| ((?:`[a-z ]+`(?:, )?)+) \|", page.partition("| `problem`")[2], re.MULTILINE)
+    assert re.findall(r"`([a-z ]+)`", " ".join(problems)) == list(HINTS)
