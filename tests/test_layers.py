@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "peaky_peek"
 
 ROWS = (
-    {"encoding", "errors", "events", "ids", "interpreter", "interrupts", "vocabulary"},
+    {"encoding", "errors", "events", "finishing", "ids", "interpreter", "interrupts", "vocabulary"},
     {"store"},
     {"capture", "frames", "graphs", "steps"},
     {"analysis", "interop"},

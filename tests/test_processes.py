@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import peaky_peek as pp
+from peaky_peek.capture import detection
 from peaky_peek.store import current
 from tests.flows import around, step, tree
 from tests.soak import soak_fork
@@ -110,6 +113,17 @@ with pp.trace_session("doomed") as ctx:
 """, env=os.environ | {"PEAKY_PEEK_DB": str(current().path)})  # fmt: skip
     assert pp.decisions("doomed").reasoning.tolist() == ["the last word"]
     assert pp.sessions().status.tolist() == ["interrupted"]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_daemon_threads_that_record_while_the_interpreter_ends_lose_nothing_and_say_nothing(seed: int) -> None:
+    soak_fork.daemons_at_the_end(seed)
+
+
+@given(pieces=st.lists(st.sampled_from([*detection._MARKERS, b"x", b" ", b"a1"]), max_size=12))
+def test_the_search_for_credentials_at_the_end_of_the_interpreter_finds_the_same(pieces: list[bytes]) -> None:
+    data = b"".join(pieces)
+    assert detection.strikes_slowly(data) == detection.prefilter()(data)
 
 
 def test_a_thread_of_a_forked_child_may_be_its_main_thread() -> None:

@@ -11,6 +11,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from peaky_peek.capture.credentials import SHAPES, STEMS, Shape
+from peaky_peek.finishing import exchange_at_end
 
 REDACTED = re.compile(rb"\[redacted:[a-z-]+:[0-9a-f]{8}\]")
 Strike = tuple[int, int, int]  # which marker, and where it begins and ends
@@ -37,8 +38,18 @@ def prefilter() -> Callable[[bytes], list[Strike]]:
     """
     from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
 
+    first: Callable[[bytes], object]
+    second: Callable[[bytes], object]
+    markers: Callable[[bytes, bool], list[Strike]]
     first, second = (BytesAhoCorasick(part, MatchKind.LeftmostFirst).find_matches_as_indexes for part in screens())
     markers = BytesAhoCorasick(_MARKERS, implementation=Implementation.DFA).find_matches_as_indexes
+
+    def search_with_the_lock() -> None:
+        nonlocal first, second, markers
+        first = second = len
+        markers = strikes_slowly
+
+    exchange_at_end(search_with_the_lock)
 
     def strikes(data: bytes) -> list[Strike]:
         if first(data) or second(data) or b"@" in data:
@@ -46,6 +57,17 @@ def prefilter() -> Callable[[bytes], list[Strike]]:
         return []
 
     return strikes
+
+
+def strikes_slowly(data: bytes, _overlapping: bool = True) -> list[Strike]:
+    """Return what the search for markers finds, in its order."""
+    found: list[Strike] = []
+    for number, marker in enumerate(_MARKERS):
+        at = data.find(marker)
+        while at >= 0:
+            found.append((number, at, at + len(marker)))
+            at = data.find(marker, at + 1)
+    return sorted(found, key=lambda strike: (strike[2], strike[1]))
 
 
 def screens() -> tuple[list[bytes], list[bytes]]:

@@ -144,9 +144,55 @@ def many_writers(seed: int, processes: int = 8, events: int = 400) -> None:
         database.close()
 
 
+DAEMONS = """
+import datetime, os, sys, threading
+import peaky_peek as pp
+from tests.flows import step
+
+count_of_threads = int(sys.argv[1])
+begun = threading.Barrier(count_of_threads + 1)
+
+def work(number):
+    begun.wait()
+    for count in range(1_000_000):
+        with pp.trace_session("daemon"):
+            data = {"thread": number, "at": datetime.datetime.now()}
+            ctx.record_tool_result("count", result=count, data=data)
+            os.write(1, b"%d %d\\n" % (number, count))
+        step("outside")
+
+with pp.trace_session("s") as ctx:
+    for number in range(count_of_threads):
+        threading.Thread(target=work, args=(number,), daemon=True).start()
+    begun.wait()
+    ctx.record_decision("the end")
+"""
+
+
+def daemons_at_the_end(seed: int) -> None:
+    """Let an interpreter end while daemon threads record: it ends as ever, and what was acknowledged is in the store."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "peek.db"
+        environment = os.environ | {"PEAKY_PEEK_DB": str(path), "PEAKY_PEEK_STRICT": str(seed % 2)}
+        command = [sys.executable, "-c", DAEMONS, str(8 if seed == 0 else 1 + seed * 5 % 12)]
+        ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        acknowledged = {tuple(map(int, line.split())) for line in ended.stdout.splitlines()}
+        database = Database(path)
+        database.ingest()
+        recorded = database.connection().execute(
+            "SELECT payload ->> '$.data.thread', payload ->> 'result' FROM events WHERE event_type = 'tool_result'"
+            " AND payload ->> '$.data.thread' IS NOT NULL"
+        ).fetchall()  # fmt: skip
+        assert len(recorded) == len(set(recorded))
+        assert acknowledged <= set(recorded)
+        database.close()
+
+
 def scenarios() -> list[Scenario]:
     """Return what `make soak` runs."""
     return [
         Scenario("workers forked by a server that records", preforked),
         Scenario("eight processes recording into one store", many_writers),
+        Scenario("daemon threads recording while the interpreter ends", daemons_at_the_end),
     ]
