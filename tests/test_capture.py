@@ -130,6 +130,31 @@ def test_sync_functions_and_tools_are_recorded_with_inputs_outputs_and_source() 
     assert pp.tool_calls("adder").duration.notna().all()
 
 
+def test_arguments_are_recorded_by_name_however_they_are_passed() -> None:
+    @pp.tool
+    def plain(a, b=2, *, c=3): ...
+
+    @pp.tool
+    def open_ended(first, *rest, **named): ...
+
+    class Owner:
+        @pp.tool
+        def method(self, a): ...
+
+    with pp.trace_session("arguments"):
+        plain(1)
+        plain(b=1, a=0, c=5)
+        open_ended(1, 2, 3, x=4)
+        open_ended(first=1, x=4)
+        Owner().method("mine")
+        with pytest.raises(TypeError):
+            plain()
+    assert pp.tool_calls("arguments").arguments.tolist() == [
+        {"a": 1}, {"b": 1, "a": 0, "c": 5}, {"first": 1, "rest": [2, 3], "named": {"x": 4}},
+        {"first": 1, "named": {"x": 4}}, {"a": "mine"}, {},
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_an_exception_is_recorded_once_fails_the_session_and_reaches_the_caller(nested: bool) -> None:
     class Odd(Exception):

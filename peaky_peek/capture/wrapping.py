@@ -250,12 +250,12 @@ class Arguments:
             self._signature, parameters = None, []
         plain = all(each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY) for each in parameters)
         self._owner = parameters[0].name if parameters and parameters[0].name in ("self", "cls") else None
-        self._names = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD] if plain else []
+        self._names = [each.name for each in parameters if each.kind is each.POSITIONAL_OR_KEYWORD] if plain else None
 
     def named(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """Return the arguments by name, defaults not included; without `self`, and with `*args` under its name."""
         try:
-            if len(args) <= len(self._names):  # what `bind` would say, ten times as fast
+            if self._names is not None and len(args) <= len(self._names):  # what `bind` would say, ten times as fast
                 named = dict(zip(self._names, args, strict=False)) | kwargs
             elif self._signature is not None:
                 named = dict(self._signature.bind(*args, **kwargs).arguments)
