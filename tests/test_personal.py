@@ -6,6 +6,7 @@ import json
 import re
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -262,3 +263,14 @@ def test_the_example_of_the_documentation_is_true() -> None:
     redactor = ThoroughRedactor(key=lambda: b"k", patterns=[re.compile("ACME-[0-9]+")])
     assert re.fullmatch(rb'\{"note": "ticket \[redacted:custom:[0-9a-f]{8}\] is done"\}', redactor.clean(
         b'{"note": "ticket ACME-17 is done"}'))  # fmt: skip
+
+
+def test_the_code_of_the_page_runs_as_it_stands(store: Database) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "privacy.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert len(blocks) == 3
+    scope: dict[str, Any] = {}
+    for block in blocks:
+        exec(block.replace("pp.init(", f"pp.init({str(store.path)!r}, "), scope)
+        pp.init(store.path)
+    assert pp.sessions().empty

@@ -22,6 +22,7 @@ from peaky_peek.store import Database, exchanges, reader
 from peaky_peek.widgets import _wire
 from tests import loopback, planted
 from tests.loopback import Loopback
+from tests.notebook import notebook
 from tests.planted import LOGIN, PASSWORD, SECRETS, TEXT, left_in
 
 
@@ -332,3 +333,20 @@ def test_no_stream_of_several_answers_at_once_keeps_a_credential(
 
 def asked(index: int, arguments: str) -> dict[str, Any]:
     return {"index": index, "function": {"arguments": arguments}}
+
+
+def test_no_cell_of_a_notebook_keeps_a_credential(tmp_path: Path) -> None:
+    secrets = [secret for _, secret in SECRETS if "\n" not in secret]
+    source = "".join(f"key_{number} = {secret!r}  # {secret}\n" for number, secret in enumerate(secrets))
+    with notebook(tmp_path) as kernel:
+        kernel.run("%load_ext peaky_peek\nimport peaky_peek as pp")
+        kernel.run(f"%%peek {secrets[0]}\n{source}")
+        kernel.run(f"{source}@pp.tool\ndef f(key):\n    return [key, {secrets[1]!r}]\nf(key_2)")
+        kernel.run(f"{source}pp.tool(f)(key_3)\nraise ValueError(key_4)")
+        assert len(kernel.sessions()) == 3
+        shown = kernel.run("pp.tree(1)")
+        kept = [path.read_bytes() for path in tmp_path.rglob("kernel.db*") if path.is_file() and path.suffix != ".key"]
+        kept += [path.read_bytes() for path in tmp_path.rglob("*.jnl")]
+        kept.append(repr([shown.outputs, shown.messages]).encode())
+    assert any(b"[redacted:" in text for text in kept)
+    assert set().union(*map(left_in, kept)) == set()

@@ -21,6 +21,7 @@ from peaky_peek.capture.redaction import Redactor, load_key
 from peaky_peek.encoding import Repr
 from tests.bench.bench_privacy import changes, leaves_of
 from tests.planted import HEX, PEM, SECRETS, rand
+from tests.soak import soak_secrets
 
 REDACTED = re.compile(r"\[redacted:[a-z-]+:[0-9a-f]{8}\]")
 KEYS = ("api_key", "OPENAI_API_KEY", "x-api-key", "apiKey", "password", "db_password", "clientSecret", "SECRET_KEY")
@@ -342,3 +343,9 @@ def test_without_a_place_for_the_key_secrets_are_replaced_all_the_same(tmp_path)
     (tmp_path / "file").write_text("not a folder")
     key = load_key(tmp_path / "file" / "store.key")
     assert REDACTED.search(Redactor(key=lambda: key).clean(b'{"password": "correct horse"}').decode())
+
+
+@pytest.mark.parametrize("scenario", soak_secrets.scenarios(), ids=lambda scenario: scenario.name)
+def test_credentials_anywhere_and_cut_anywhere_are_replaced(scenario):
+    for seed in range(15):
+        scenario.run(seed)

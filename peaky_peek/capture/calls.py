@@ -93,6 +93,8 @@ class Call:
     def received(self, chunk: bytes) -> None:
         """Take note of a piece of the body."""
         try:
+            if context.paused:
+                self._forget()
             self._times.append(time.perf_counter_ns())
             self._chunks.append(chunk)
         except Exception as error:  # noqa: BLE001 - the agent never notices
@@ -101,6 +103,8 @@ class Call:
     @faults.guarded
     def ended(self, error: BaseException | None = None, *, complete: bool = False) -> None:
         """Journal the response: it came whole, broke off, or was turned away from. Only the first end counts."""
+        if context.paused:
+            self._forget()
         if self._over:
             return
         self._over = True
@@ -118,6 +122,10 @@ class Call:
             faults.said(error) if error is not None and failed else None,
         ]  # fmt: skip
         recording.record_raw("R", header, body)
+
+    def _forget(self) -> None:
+        """Record no answer: a part of it came while the recording was paused."""
+        self._over, self._chunks, self._times, self.body = True, [], [], b""
 
     def _received(self, clean: Callable[[bytes], bytes]) -> tuple[bytes, list[int], list[int]]:
         """Return the body that came, cleaned, with the sizes of its chunks and the microseconds between them."""

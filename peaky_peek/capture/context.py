@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
@@ -199,12 +200,14 @@ def started_in() -> Scope | None:
     return Scope(OpenSession(session_id, session_id, root_id, bool(sampled), limit=allowed), parent_id, None)
 
 
-def begin(name: str, *, session_id: str | None = None, parent: OpenSession | None = None, **fields: Any) -> OpenSession:
+def begin(
+    name: str, *, session_id: str | None = None, parent: OpenSession | None = None, resume: bool = False, **fields: Any,
+) -> OpenSession:  # fmt: skip
     """Open a session and record that it began."""
     position = ids.new_position()
     session_id = session_id or ids.id_at(position)
     root = parent.root_id if parent else session_id
-    sampled = parent.sampled if parent else sample >= 1.0 or int.from_bytes(os.urandom(4), "big") < sample * 2**32
+    sampled = parent.sampled if parent else _is_sampled(session_id if resume else os.urandom(8).hex())
     session = OpenSession(session_id, name, root, sampled, limit=parent.limit if parent else limit)
     if sampled:
         if parent is None or parent.id not in open_sessions:
@@ -226,6 +229,11 @@ def begin(name: str, *, session_id: str | None = None, parent: OpenSession | Non
             end(session, "interrupted")
             raise
     return session
+
+
+def _is_sampled(lot: str) -> bool:
+    """Tell whether a session is recorded; one that is resumed draws the same lot each time, by its id."""
+    return sample >= 1.0 or zlib.crc32(lot.encode("utf-8", "replace")) < sample * 2**32
 
 
 def move_open_sessions() -> None:

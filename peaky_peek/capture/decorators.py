@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, Self, TypeVar, overload
 
-from peaky_peek.capture import faults, limits
+from peaky_peek.capture import context, faults, limits
 from peaky_peek.capture.context import CURRENT, HERE, Scope, inside, scope_for_event, tag_list
 from peaky_peek.capture.spans import TraceContext, described_error
 from peaky_peek.capture.verbs import Common, Verbs, emit
@@ -137,6 +137,8 @@ class _CallSpan:
                 return
             if CURRENT.get() is self._inside:  # an interrupt came before it was set back
                 CURRENT.set(self._outside)
+            if context.paused:
+                return
             status = "ok" if error is None else "error" if isinstance(error, Exception) else "cancelled"
             took = (time.perf_counter_ns() - self._started_at) / 1e6
             self._record_answer(self._inside, error, {"duration_ms": took, "status": status})

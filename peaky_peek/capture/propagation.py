@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from peaky_peek.capture import context, faults, transport
-from peaky_peek.capture.context import CURRENT, OUTSIDE, Scope, inside
+from peaky_peek.capture.context import CURRENT, OUTSIDE, SILENT, Scope, inside
 from peaky_peek.capture.imports import forget, when_imported
 from peaky_peek.capture.travel import Origin, arrive, origin
 
@@ -62,6 +62,11 @@ def _patch(module: ModuleType) -> None:
                 setattr(owner, name, ours)
 
 
+def _here() -> Scope | None:
+    """Return the scope of this moment; what is started while recording is paused is not recorded later either."""
+    return SILENT if context.paused else CURRENT.get()
+
+
 class _Carried:
     """A function that runs in the scope it was handed over in, whatever its thread or process did before."""
 
@@ -85,7 +90,7 @@ class _Carried:
 def _carried(function: Any) -> Any:
     """Return a function so that it runs in the scope of this moment."""
     try:
-        return _Carried(function, CURRENT.get())
+        return _Carried(function, _here())
     except Exception as error:  # noqa: BLE001 - the agent never notices
         faults.report(error)
         return function
@@ -160,7 +165,7 @@ def _starting_thread(start: Method) -> Method:
 
 @faults.guarded
 def _run_here(thread: threading.Thread) -> None:
-    scope, ask = CURRENT.get(), OUTSIDE.get()
+    scope, ask = _here(), OUTSIDE.get()
     if scope is not None or ask is not None:
         run = thread.run
 
@@ -193,7 +198,7 @@ def _starting_process(start: Method) -> Method:
 
 @faults.guarded
 def _leave_place(process: Any) -> None:
-    process._peaky_peek = _Place(CURRENT.get())
+    process._peaky_peek = _Place(_here())
 
 
 def _starting_program(init: Method) -> Method:
@@ -210,8 +215,8 @@ _BEFORE_ENV = 10  # arguments that `Popen` takes
 
 @faults.guarded
 def _told(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    scope = CURRENT.get()
-    if scope is None or context.paused or len(args) > _BEFORE_ENV:
+    scope = _here()
+    if scope is None or len(args) > _BEFORE_ENV:
         return kwargs
     return {**kwargs, "env": _environment(kwargs.get("env"), scope)}
 

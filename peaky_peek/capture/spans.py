@@ -112,7 +112,9 @@ class TraceContext(Verbs):
             tags = context.tag_list(self._fields["tags"]) or None
             described = {**self._fields, **_described(self._input, self._code), "tags": tags}
             self._opening, self._owns_session = session_id or ids.new_id(), True
-            self._session = context.begin(self.name, session_id=self._opening, parent=parent, **described)
+            self._session = context.begin(
+                self.name, session_id=self._opening, parent=parent, resume=self._resume, **described
+            )
         self._session.raised.clear()
         scope = Scope(self._session, parent_id, self.name)
         self._start = emit(AgentStart, scope, {"name": self.name}, {"input": self._input, "code": self._code})
@@ -158,6 +160,10 @@ class TraceContext(Verbs):
         took = (time.perf_counter_ns() - self._started_at) / 1e6
         self._leave()
         status, session_status = _verdict(error)
+        if context.paused:  # what it ends with is not recorded; that it has ended is
+            if self._owns_session and os.getpid() == self._opened_in:
+                context.end(session, session_status)
+            return
         if status == "error" and error is not None and not any(known is error for known in session.raised):
             session.raised.append(error)
             emit(Error, inside, {"status": "error"}, described_error(error))
@@ -204,7 +210,7 @@ class TraceContext(Verbs):
     @faults.guarded
     def outcome(self, outcome: str, score: float | None = None, note: str | None = None) -> None:
         """Say whether the run was good: "pass", "fail" or a word of yours, with a score and a note."""
-        if self._session is not None and self._session.sampled:
+        if self._session is not None and self._session.sampled and not context.paused:
             given = {"outcome": outcome, "score": score, "note": note}
             context.note(self._session.id, {key: value for key, value in given.items() if value is not None})
 
