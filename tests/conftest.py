@@ -40,6 +40,7 @@ def store(tmp_path: Path) -> Iterator[Database]:
     stores.current().close()
     stores.use(None)
     context.forget_all()
+    context.sample, context.paused = 1.0, 0
     context.limit, context.stopped = None, False
     context.CURRENT.set(None)
 

@@ -14,6 +14,7 @@ import peaky_peek as pp
 from peaky_peek.capture import faults
 from peaky_peek.events import EVENT_CLASSES, Event, EventType
 from peaky_peek.store import Database
+from tests.planted import JWT, rand
 
 VERBS: dict[str, dict[str, Any]] = {
     "decision": {
@@ -418,14 +419,7 @@ def test_a_conversation_sent_again_is_stored_once(store: Database) -> None:
     assert pp.event(last).messages == messages[:-1]
 
 
-@pytest.mark.parametrize(
-    "secret",
-    [
-        "sk-proj-Abcdefghij0123456789Abcdefghij0123456789AbcdT3BlbkFJabcdefgh", "AKIAIOSFODNN7EXAMPLE",
-        "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
-        "ghp_1234567890abcdefghijklmnopqrstuvwx12", "Bearer abcdefghijklmnop0123456789qrst",
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize("secret", ["sk-proj-" + rand(60), JWT, "ghp_" + rand(36), "Bearer " + rand(30)])
 def test_secrets_do_not_reach_the_disk(store: Database, secret: str) -> None:
     with pp.trace_session("leaky") as ctx:
         ctx.record_tool_result("env", result={"deep": [f"here: {secret}"]}, name=secret)
@@ -435,10 +429,6 @@ def test_secrets_do_not_reach_the_disk(store: Database, secret: str) -> None:
             assert not path.is_file() or kept not in path.read_bytes()
     pp.uninstall()
     assert all(kept not in path.read_bytes() for path in store.path.parent.rglob("*") if path.is_file())
-    pp.init(db=store.path, redact=None)
-    with pp.trace_session("on purpose") as ctx:
-        event = ctx.record_decision(secret)
-    assert pp.event(event.id).reasoning == secret
 
 
 def test_pauses_may_overlap() -> None:
