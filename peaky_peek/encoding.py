@@ -24,7 +24,9 @@ import datetime as dt
 import json
 import re
 from collections.abc import Callable
+from enum import Enum
 from typing import Any
+from uuid import UUID
 
 import orjson
 from ahocorasick_rs import BytesAhoCorasick, MatchKind
@@ -127,9 +129,23 @@ def _needs_care(value: Any) -> bool:
             stack.extend(item.values())
         elif isinstance(item, (list, tuple)):
             stack.extend(item)
-        elif not isinstance(item, (bytes, dt.date, dt.time, dt.timedelta)):
+        elif isinstance(item, _HOLDERS) or not _is_told_by_repr(kind):
             return True
     return False
+
+
+_HOLDERS = (set, frozenset, float, int, str)
+
+
+def _is_told_by_repr(kind: type) -> bool:
+    """Tell whether the values of a class hold nothing that would need care; to look closer asks for a second `repr`."""
+    if kind in _LEAVES:
+        return True
+    fields = hasattr(kind, "__dataclass_fields__") or hasattr(kind, "__pydantic_fields__")
+    return not fields and kind.__module__ != "numpy" and not issubclass(kind, (Enum, UUID))
+
+
+_LEAVES = (bytes, bytearray, memoryview, dt.datetime, dt.date, dt.time, dt.timedelta)
 
 
 def _tag(value: Any) -> Any:
@@ -209,7 +225,7 @@ def _exactly(value: Any, parents: tuple[int, ...], nested: bool) -> Any:
         return _tag(value)
     if id(value) in parents:
         return {TAG: "repr", "value": "<cycle>", "type": type(value).__qualname__}
-    if len(parents) >= _MAX_NESTING and not nested and isinstance(value, (dict, list, tuple)):
+    if len(parents) >= _MAX_NESTING and not nested and isinstance(value, (dict, list, tuple, set, frozenset)):
         return _nested(value, parents)
     inside = (*parents, id(value))
     if isinstance(value, dict):

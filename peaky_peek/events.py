@@ -189,7 +189,7 @@ class LLMResponse(Event):
     def suspect(self) -> str | None:
         if self.finish_reason in ("length", "max_tokens"):
             return "cut off at the token limit"
-        said = self.content or self.tool_calls or self.data.get("refusal")
+        said = _says(self.content) or _says(self.tool_calls) or self.data.get("refusal")
         if not said and self.complete is not False and self.status != "error":
             return "empty answer"
         return None
@@ -224,9 +224,11 @@ class ToolResult(Event):
         if self.error is not None:
             return None
         result = self.result
-        if result is None or (isinstance(result, (str, list, dict, tuple, set)) and not result):
+        if not _says(result):
             return "empty result"
-        if isinstance(result, dict) and (result.get("error") or result.get("errors")):
+        if isinstance(result, dict) and any(
+            _says(known) and known is not False for known in (result.get("error"), result.get("errors"))
+        ):
             return "error in an ok result"
         if isinstance(result, str) and result[:20].lstrip().lower().startswith(_ERROR_WORDS):
             return "error in an ok result"
@@ -378,6 +380,11 @@ class Drift(Event):
     original_value: Any = None
     restored_value: Any = None
     severity: str | None = None
+
+
+def _says(value: Any) -> bool:
+    """Tell whether a value is there; an object of the application is not asked, which may be slow, or raise."""
+    return value is not None and not (isinstance(value, (str, list, dict, tuple, set)) and len(value) == 0)
 
 
 _ERROR_WORDS = ("error", "exception", "traceback (most", '{"error"')

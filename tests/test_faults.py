@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,3 +102,19 @@ def test_an_agent_that_recurses_to_the_limit_fails_as_it_does_without_us(monkeyp
         ctx.record_decision("back again")
     assert caught.traceback[-1].name in ("dive", "record_decision", "emit")
     assert pp.decisions("deep").reasoning.tolist()[-1] == "back again"
+
+
+def test_the_code_of_the_page_about_faults_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = logging.getLogger("peaky_peek")
+    monkeypatch.setattr(logging, "basicConfig", lambda: None)
+    before = log.level
+    page = (Path(__file__).parent.parent / "docs" / "faults.md").read_text()
+    names: dict[str, Any] = {}
+    try:
+        for block in re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
+            exec(block, names)
+        assert log.level == logging.DEBUG
+    finally:
+        log.setLevel(before)
+    assert pp.status()["faults"] == {}
+    assert pp.sessions().name.tolist() == ["careful"]

@@ -6,7 +6,9 @@ import asyncio
 import functools
 import gc
 import inspect
+import itertools
 import signal
+import threading
 import time
 import weakref
 from typing import Any
@@ -236,3 +238,122 @@ def test_a_signal_handler_may_record_whatever_it_interrupts(monkeypatch: pytest.
             signal.signal(signal.SIGALRM, alarm)
             signal.signal(signal.SIGUSR1, former)
     assert sorted(pp.decisions("signals").reasoning) == ["in the handler", "interrupted"]
+
+
+class Watched:
+    """An object that notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def __repr__(self) -> str:
+        self.asked.append("repr")
+        return "watched"
+
+    def __eq__(self, other: object) -> bool:
+        self.asked.append("eq")
+        return True
+
+    def __hash__(self) -> int:
+        self.asked.append("hash")
+        return 1
+
+    def __bool__(self) -> bool:
+        self.asked.append("bool")
+        return False
+
+    def __len__(self) -> int:
+        self.asked.append("len")
+        return 0
+
+    def __iter__(self) -> Any:
+        self.asked.append("iter")
+        return iter(())
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked.append(name)
+        raise AttributeError(name)
+
+
+def test_an_object_is_asked_for_its_repr_once_and_for_nothing_else() -> None:
+    values = [Watched() for _ in range(7)]
+    with pp.trace_session("watched") as ctx:
+        ctx.record_tool_call("t", {"value": values[0]})
+        ctx.record_tool_result("t", values[1])
+        ctx.record_llm_response("m", values[2])
+        ctx.record_decision("r", 0.5, values[3])
+        ctx.checkpoint([values[4]])
+        ctx.record_agent_turn("a", content=(values[5],))
+        ctx.record_tool_result("t", {"error": values[6]})
+    assert [value.asked for value in values] == [["repr"]] * 7
+
+
+def test_iterators_are_not_consumed() -> None:
+    def endless() -> Any:
+        while True:
+            yield 1
+
+    running, items = endless(), iter([1, 2])
+    with pp.trace_session("iterators") as ctx:
+        event = ctx.record_tool_call("t", {"generator": running, "iterator": items, "mapped": map(str, items)})
+    assert pp.event(event).arguments["generator"].startswith("<generator object")
+    assert (next(running), list(items)) == (1, [1, 2])
+
+
+def _nested(kind: Any, depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = kind(value)
+    return value
+
+
+@pytest.mark.parametrize(
+    "kind", [lambda v: [v], lambda v: {"a": v}, lambda v: frozenset([v]), lambda v: [{1: (v,)}]], ids=str
+)
+def test_what_is_nested_a_hundred_thousand_deep_costs_only_itself(kind: Any) -> None:
+    with pp.trace_session("deep") as ctx:
+        event = ctx.record_tool_call("t", {"deep": _nested(kind, 100_000), "flat": 1})
+    assert pp.event(event).arguments["flat"] == 1
+
+
+@pytest.mark.parametrize("kind", [SystemExit, GeneratorExit, asyncio.CancelledError, RecursionError, MemoryError])
+def test_whatever_a_repr_raises_is_the_objects_own_affair(kind: type[BaseException]) -> None:
+    class Raising:
+        def __repr__(self) -> str:
+            raise kind
+
+    with pp.trace_session("raising") as ctx:
+        event = ctx.record_tool_call("t", [Raising(), 1])
+    assert pp.event(event).arguments == [f"<{Raising.__qualname__}: {kind.__name__} while it was recorded>", 1]
+
+
+def test_what_another_thread_changes_while_it_is_recorded_is_recorded() -> None:
+    shared: dict[Any, Any] = {str(number): float(number) for number in range(500)} | {"n": float("nan"), 1: 2}
+    over = threading.Event()
+
+    def change() -> None:
+        for number in itertools.count():
+            shared[f"k{number % 500}"] = [number]
+            shared.pop(f"k{number * 7 % 500}", None)
+            if over.is_set():
+                return
+
+    thread = threading.Thread(target=change)
+    thread.start()
+    try:
+        with pp.trace_session("changing") as ctx:
+            events = [ctx.record_tool_call("t", {"shared": shared}) for _ in range(50)]
+    finally:
+        over.set()
+        thread.join()
+    assert all(pp.event(event).arguments["shared"] for event in events)
+
+
+def test_a_value_that_the_store_cannot_hold_is_cut_and_says_how_long_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    from peaky_peek.store import records
+
+    monkeypatch.setattr(records, "MOST", 3000)
+    with pp.trace_session("huge") as ctx:
+        event = ctx.record_tool_result("t", "x" * 5000)
+    assert pp.event(event).result.bytes == 5002
+    assert len(pp.event(event).result) == 1000

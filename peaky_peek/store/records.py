@@ -21,6 +21,10 @@ class Limit(NamedTuple):
     clean: Callable[[bytes], bytes]
 
 
+MOST = 900_000_000
+"""Bytes of an event. SQLite holds a billion in a value; longer fields are cut to a third of it, and marked."""
+
+
 def encode_event(event: Event, limit: Limit | None = None, **instead: Any) -> bytes:
     """Return the body of an event record: the header, a newline, the payload as tagged JSON.
 
@@ -52,8 +56,8 @@ def encode_event(event: Event, limit: Limit | None = None, **instead: Any) -> by
         payload["exact"] = {name: getattr(event, name) for name in ("name", "agent", "parent_id", *own)}
         line = orjson.dumps([_column(value) for value in header])
     encoded = encoding.encode(payload)
-    if limit is not None and len(encoded) > limit.size:
-        encoded = _cut(payload, limit)
+    if len(encoded) > (MOST if limit is None else limit.size):
+        encoded = _cut(payload, limit or Limit(MOST // 3, bytes))
     return line + b"\n" + encoded
 
 
