@@ -17,7 +17,7 @@ def test_what_is_whole_in_a_damaged_journal_comes_in_and_the_rest_is_kept(seed: 
     soak_damage.damaged_journal(seed)
 
 
-@pytest.mark.parametrize("seed", [2, 24, 60, 80, 81, 82])
+@pytest.mark.parametrize("seed", [2, 24, 60, 82, 541])
 def test_every_reader_of_a_damaged_store_answers_or_says_one_sentence(seed: int) -> None:
     soak_damage.damaged_store(seed)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -28,14 +29,15 @@ def told(error: sqlite3.DatabaseError, path: Path) -> Exception:
         return locked(path)
     if code == sqlite3.SQLITE_NOTADB:
         return StoreUnreadable(f"{path} is not a Peaky Peek store ({what}): move it away, or {ELSEWHERE}")
-    if code == sqlite3.SQLITE_CORRUPT or what.startswith(_LOST):
+    if code == sqlite3.SQLITE_CORRUPT or _LOST.search(what):
         return StoreUnreadable(f"{path} is damaged ({what}): move it away, or {ELSEWHERE} {_SAFE}")
     if code in _UNUSABLE:
         return StoreReadOnly(f"{path} cannot be used ({what}): make room, or {ELSEWHERE} {_SAFE}")
     return error
 
 
-_LOST = ("no such table", "no such column", "Could not decode")
+_LOST = re.compile(r"^no such (table|column|index)|has no column named|^Could not decode")
+"""What SQLite says of our statements when the file no longer has our tables."""
 _UNUSABLE = (
     sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM,
     sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_NOLFS,
