@@ -39,11 +39,10 @@ _NEW = f"""
 SELECT session_id, min(position), json_group_array(DISTINCT agent), {", ".join((_COUNTS | _SUMS).values())}
 FROM events WHERE rowid > ? GROUP BY session_id
 """  # noqa: S608
-_SETS = [f"{name} = {name} + ?{at}" for at, name in enumerate(_COUNTS, 1)] + [
-    f"{name} = CASE WHEN ?{at} IS NULL THEN {name} ELSE coalesce({name}, 0) + ?{at} END"
-    for at, name in enumerate(_SUMS, len(_COUNTS) + 1)
+_SETS = [f"{name} = {name} + :{name}" for name in _COUNTS] + [
+    f"{name} = CASE WHEN :{name} IS NULL THEN {name} ELSE coalesce({name}, 0) + :{name} END" for name in _SUMS
 ]
-_ADD = f"UPDATE sessions SET {', '.join(_SETS)} WHERE session_id = ?{len(_SETS) + 1}"  # noqa: S608
+_ADD = f"UPDATE sessions SET {', '.join(_SETS)} WHERE session_id = :session_id"  # noqa: S608
 
 
 class Batch:
@@ -130,9 +129,10 @@ class Batch:
     def _count(self, before: int) -> None:
         """Add the events behind a rowid to what their sessions count, in SQL: the agent's thread runs meanwhile."""
         for session, position, agents, *counts in self.connection.execute(_NEW, (before,)).fetchall():
-            if not self.connection.execute(_ADD, (*counts, session)).rowcount:
+            more = dict(zip((*_COUNTS, *_SUMS), counts, strict=True)) | {"session_id": session}
+            if not self.connection.execute(_ADD, more).rowcount:
                 self.stub(session, position)
-                self.connection.execute(_ADD, (*counts, session))
+                self.connection.execute(_ADD, more)
             self._add_agents(session, {name for name in orjson.loads(agents) if isinstance(name, str)})
 
     def _add_agents(self, session: str, names: set[str]) -> None:

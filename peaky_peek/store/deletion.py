@@ -28,7 +28,7 @@ _THESE = "IN (SELECT value FROM json_each(?))"
 _WITH_SESSION = """SELECT m.name FROM sqlite_master m JOIN pragma_table_info(m.name) c
     WHERE m.type = 'table' AND c.name = 'session_id'"""
 # New events must not get the numbers of deleted ones: who follows the store asks for what came after a number.
-_KEEP_NUMBERS = "UPDATE events SET rowid = ?1 WHERE rowid = (SELECT max(rowid) FROM events) AND rowid < ?1"
+_KEEP_NUMBERS = "UPDATE events SET rowid = :last WHERE rowid = (SELECT max(rowid) FROM events) AND rowid < :last"
 
 
 def delete(db: Database, session_ids: list[str]) -> list[str]:
@@ -103,7 +103,7 @@ def _delete_rows(connection: Connection, session_ids: list[str], marks: set[str]
     for (table,) in connection.execute(_WITH_SESSION).fetchall():
         connection.execute(f"DELETE FROM {table} WHERE session_id {_THESE}", these)  # noqa: S608 - a table of ours
     connection.execute(f"UPDATE sessions SET forked_from = NULL WHERE forked_from {_THESE}", these)  # noqa: S608
-    connection.execute(_KEEP_NUMBERS, (last,))
+    connection.execute(_KEEP_NUMBERS, {"last": last})
     unread = connection.execute("SELECT rowid, body FROM unreadable").fetchall()
     bodies = [(row,) for row, body in unread if body is not None and _concerns(journal.Damaged(body), marks)]
     connection.executemany("DELETE FROM unreadable WHERE rowid = ?", bodies)

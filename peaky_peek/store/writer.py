@@ -49,7 +49,7 @@ class Writer:
         self._stopping.set()
         self._calls.put(None)
         thread = self._thread
-        if thread is not None and thread is not threading.current_thread():
+        if thread is not None and thread.ident is not None and thread is not threading.current_thread():
             thread.join(wait)
             while not thread.is_alive() and Path(f"/proc/self/task/{thread.native_id}").exists():
                 time.sleep(0.0001)  # Python 3.12 is done with it before the system is, and warns whoever forks

@@ -87,7 +87,9 @@ def preforked(seed: int, rounds: int = 2) -> None:
     """Let a server fork workers, and compare what they say they recorded with what is in the store."""
     with tempfile.TemporaryDirectory() as folder:
         ended = subprocess.run(
-            [sys.executable, "-c", SERVER, str(seed), folder, str(rounds)], capture_output=True, check=False
+            [sys.executable, "-W", "ignore:This process", "-c", SERVER, str(seed), folder, str(rounds)],
+            capture_output=True,
+            check=False,
         )
         assert (ended.returncode, ended.stderr) == (0, b""), ended.stderr.decode()
         database = Database(Path(folder) / "peek.db")
