@@ -92,6 +92,8 @@ class Bodies:
 def _shortest(known: list[Body], content: bytes) -> Part:
     """Return the part of `content` that is left beside the best of the known bodies, or all of it."""
     whole = Part(None, 0, 0, content)
+    if len(content) <= _WORTHWHILE:
+        return whole
     parts = [part for body in known if len((part := _beside(body, content)).middle) + _WORTHWHILE < len(content)]
     return min(parts, key=lambda part: len(part.middle), default=whole)
 
