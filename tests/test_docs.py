@@ -13,7 +13,7 @@ import peaky_peek as pp
 from peaky_peek.store import Database
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
 AGENT = """\
 from peaky_peek.demo import model_server
 from peaky_peek.demo.stories.silent_tool import run
@@ -35,15 +35,15 @@ def test_the_code_of_the_readme_runs_in_a_notebook_as_it_stands(tmp_path: Path) 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_make_command_in_the_pages_exists(page: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = re.findall(r"(?:^|`)make ((?:[a-z]+ ?)+)", page.read_text(), re.MULTILINE)
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = re.findall(r"(?:^|`)make ((?:[a-z-]+ ?)+)", page.read_text(), re.MULTILINE)
     assert {target for line in named for target in line.split()} <= targets
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_file_that_a_page_points_to_exists(page: Path) -> None:
     links = re.findall(r"""\]\((?!https?:)([^)#]+)\)|(?:src|srcset)="([^"]+)\"""", page.read_text())
-    assert [path for path in map("".join, links) if not (ROOT / path).exists()] == []
+    assert [path for path in map("".join, links) if not (page.parent / path).exists()] == []
 
 
 @pytest.mark.parametrize("name", pp.__all__)
