@@ -14,6 +14,7 @@ import pytest
 
 from tests.loopback import Loopback, stream
 from tests.notebook import ROOT, Notebook, notebook
+from tests.soak.soak_interrupt import interrupts
 
 SETUP = """
 import asyncio, os, sys, threading, time
@@ -136,6 +137,11 @@ def test_tasks_of_an_interrupted_cell_go_on_in_its_session(nb: Notebook) -> None
     assert story(nb) == [
         (name, "interrupted", [1, 2, 11, 12]), (f"In [{after.execution_count}]", "completed", [9])
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_an_agent_that_is_interrupted_at_any_moment_leaves_whole_sessions_of_its_own(seed: int) -> None:
+    interrupts(seed)
 
 
 # Cells that are run again, or that end in other ways.

@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from typing import Any, Self, TypeVar, overload
 
 from peaky_peek.capture import context, faults, limits
-from peaky_peek.capture.context import CURRENT, HERE, Scope, inside, scope_for_event, tag_list
+from peaky_peek.capture.context import HERE, Scope, inside, scope_for_event, tag_list
 from peaky_peek.capture.spans import TraceContext, described_error
 from peaky_peek.capture.verbs import Common, Verbs, emit
 from peaky_peek.capture.wrapping import Arguments, decorate, name_of, source_of, wrap
@@ -111,13 +111,11 @@ class _CallSpan:
         self.output: Any = None
         self._scope: Scope | None = None
         self._inside: Scope | None = None
-        self._outside: Scope | None = None
         self.place: AbstractContextManager[None] = HERE
         self._started_at = self._opened_in = 0
 
     def open(self) -> Self:
         try:
-            self._outside = CURRENT.get()
             self._scope = scope = scope_for_event()
             if scope is not None and scope.session.limit is not None:
                 limits.stop_if_over(scope.session, look=self._is_model_call)
@@ -135,8 +133,6 @@ class _CallSpan:
         try:
             if self._inside is None or os.getpid() != self._opened_in:  # a forked child leaves the answer to its parent
                 return
-            if CURRENT.get() is self._inside:  # an interrupt came before it was set back
-                CURRENT.set(self._outside)
             if context.paused:
                 return
             status = "ok" if error is None else "error" if isinstance(error, Exception) else "cancelled"

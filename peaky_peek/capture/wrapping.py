@@ -11,7 +11,7 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Protocol, Self
 
 from peaky_peek.capture import faults, pieces
-from peaky_peek.capture.context import HERE
+from peaky_peek.capture.context import CURRENT, HERE
 
 _MAX_YIELDED = 1000
 
@@ -91,6 +91,7 @@ def _plain(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
     """Run the function inside the span, and if it returns what runs later, like a coroutine, that too."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
+        before = CURRENT.get()
         span = _made(make_span, args, kwargs)
         try:  # around all of it: an interrupt may come between any two lines of ours
             span = span.open()
@@ -101,6 +102,7 @@ def _plain(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
             span.output = output
             span.close()
         except BaseException as error:
+            CURRENT.set(before)  # an interrupt may have come before a place in here was left
             span.close(error)
             raise
         return output
@@ -133,6 +135,7 @@ def _continued(output: Any, span: Span) -> Any:
 
 def _coroutine(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
+        before = CURRENT.get()
         span = _made(make_span, args, kwargs)
         try:  # around all of it: an interrupt may come between any two lines of ours
             span = span.open()
@@ -140,6 +143,7 @@ def _coroutine(function: Callable[..., Any], make_span: Make) -> Callable[..., A
                 span.output = output = await function(*args, **kwargs)
             span.close()
         except BaseException as error:
+            CURRENT.set(before)  # an interrupt may have come before a place in here was left
             span.close(error)
             raise
         return output
