@@ -125,6 +125,25 @@ def test_another_programs_database_is_left_alone(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("read_before", [0, 1, 2])
+def test_a_store_that_another_thread_makes_at_this_moment_is_ours(tmp_path: Path, read_before: int) -> None:
+    path = tmp_path / "peek.db"
+    here, there = (sqlite3.connect(path, isolation_level=None) for _ in range(2))
+
+    class Slow:
+        reads = 0
+
+        def execute(self, sql: str) -> sqlite3.Cursor:
+            if self.reads == read_before:
+                schema.migrate(there, path)
+            self.reads += 1
+            return here.execute(sql)
+
+    assert schema.check(Slow(), path) in (0, schema.VERSION)  # type: ignore[arg-type]
+    here.close()
+    there.close()
+
+
 def test_a_store_of_a_newer_version_is_left_alone(store: Database) -> None:
     store.connection().execute(f"PRAGMA user_version = {schema.VERSION + 1}")
     store.close()

@@ -105,9 +105,10 @@ def check(connection: sqlite3.Connection, path: object) -> int:
     Raises:
         StoreUnreadable: as for `migrate`.
     """
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    # In this order: another thread or process may make the tables, and all else with them, between two of these lines.
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
     if tables and application != APPLICATION_ID:
         raise StoreUnreadable(f"{path} is an SQLite file of another program: give pp.init(db=...) a path of its own.")
     if version > VERSION:
