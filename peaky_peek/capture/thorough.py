@@ -51,7 +51,7 @@ class ThoroughRedactor(Redactor):
     Example:
         >>> redactor = ThoroughRedactor(key=lambda: b"k", patterns=[re.compile("ACME-[0-9]+")])
         >>> redactor.clean(b'{"note": "ticket ACME-17 is done"}')
-        b'{"note": "ticket [redacted:custom:6d8b9b1e] is done"}'
+        b'{"note": "ticket [redacted:custom:962331b1] is done"}'
     """
 
     def __init__(
