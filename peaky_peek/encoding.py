@@ -83,10 +83,8 @@ def encode(value: Any) -> bytes:
     except Exception as error:  # what orjson cannot say, and what hostile objects do when they are looked at
         if is_interrupt(error):
             raise
-        hidden, error.__cause__ = (
-            error.__cause__,
-            None,
-        )  # orjson hides what happened in `_tag` behind an error of its own
+        # orjson hides what happened in `_tag` behind an error of its own.
+        hidden, error.__cause__ = error.__cause__, None
         if hidden is not None and is_interrupt(hidden):
             raise hidden from None
         return orjson.dumps(_plain(value, ()), option=_OPTIONS)

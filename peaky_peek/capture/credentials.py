@@ -12,6 +12,9 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+REDACTED = re.compile(rb"\[redacted:[a-z-]+:[0-9a-f]{8}\]")
+"""What stands in place of a secret."""
+
 # A token begins at the edge of a word. A letter before it does not count when it ends an escape (`\nsk-`, `%3Dsk-`),
 # and it must not begin with the second half of one (`\nvapi-`), which is where an odd number of backslashes stands.
 _ODD = b"|".join(rb"(?<=(?<!\\)%b)" % (rb"\\" * backslashes) for backslashes in (1, 3, 5, 7))
@@ -76,7 +79,7 @@ def _is_filled(value: bytes) -> bool:
 
 def _is_unlike_ours(items: bytes) -> bool:
     """Tell a list of values from one whose values are replaced already."""
-    return bool(re.sub(rb"\[redacted:[a-z-]+:[0-9a-f]{8}\]|[\s\"'\\,]", b"", items))
+    return bool(re.sub(rb"[\s\"'\\,]", b"", REDACTED.sub(b"", items)))
 
 
 _TOKENS = (

@@ -10,10 +10,9 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import NamedTuple
 
-from peaky_peek.capture.credentials import SHAPES, STEMS, Shape
+from peaky_peek.capture.credentials import REDACTED, SHAPES, STEMS, Shape
 from peaky_peek.finishing import exchange_at_end
 
-REDACTED = re.compile(rb"\[redacted:[a-z-]+:[0-9a-f]{8}\]")
 Strike = tuple[int, int, int]  # which marker, and where it begins and ends
 _LOOK_BACK = 600  # how far before its marker a credential may begin
 # Encoders may write "/", "&" or "=" as an escape, which hides it from patterns; quotes and backslashes must stay so.

@@ -27,9 +27,8 @@ class Histories:
         keep = former.common(messages) if former is not None and former.segment == segment else 0
         if former is None or keep == 0:
             return messages, Sent(request.id, segment, messages)
-        return records.history(former.event_id, keep, messages[keep:]), Sent(
-            request.id, segment, messages, former, keep
-        )
+        form = records.history(former.event_id, keep, messages[keep:])
+        return form, Sent(request.id, segment, messages, former, keep)
 
     def remember(self, request: LLMRequest, sent: Sent | None) -> None:
         """Let later requests refer to this one."""

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from peaky_peek.capture import faults
-from peaky_peek.capture.detection import REDACTED
+from peaky_peek.capture.credentials import REDACTED
 from peaky_peek.capture.recorder import recorder
 
 

@@ -13,24 +13,15 @@ import base64
 import functools
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
 from peaky_peek.capture import detection
-from peaky_peek.capture.credentials import quoted
-from peaky_peek.capture.detection import REDACTED, Found
+from peaky_peek.capture.credentials import REDACTED, quoted
+from peaky_peek.capture.detection import Found
 
-_SCHEME = re.compile(r"(?i:(?:bearer|basic|token|bot|digest|apikey|key) +)?")
-
-# What is kept of HTTP: the names that explain a call. Every other value is replaced, known or not.
-_HEADERS = frozenset(
-    """accept accept-encoding accept-language age cache-control connection content-encoding content-length content-type
-    date etag expires host last-modified request-id retry-after retry-after-ms server traceparent transfer-encoding
-    user-agent vary via anthropic-beta anthropic-version cf-ray openai-beta openai-model openai-processing-ms
-    openai-version x-request-id x-ms-region x-ms-request-id x-should-retry idempotency-key""".split()
-)
-_HEADER_FAMILIES = ("x-stainless-", "x-ratelimit-", "anthropic-ratelimit-", "x-envoy-", "x-goog-request-", "ratelimit-")
+# What is kept of a query: the parameters that explain a call. Every other value is replaced, known or not.
 _PARAMETERS = frozenset(
     """after alt api-version beta before format include include[] lang limit model offset order page stream timeout v
     version""".split()
@@ -76,12 +67,6 @@ class Redactor:
             strikes = self._strikes(data)
         return data
 
-    def clean_headers(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-        """Return the headers in order, with the values of all but well-known harmless names replaced."""
-        if not self.mode:
-            return list(headers)
-        return [(name, self._header(name.lower(), value)) for name, value in headers]
-
     def clean_url(self, url: str) -> str:
         """Return the URL without login, and with the values of all but well-known harmless parameters replaced."""
         if not self.mode:
@@ -90,7 +75,7 @@ class Redactor:
         scheme, slashes, rest = address.rpartition("://")
         host, slash, path = rest.partition("/")
         login, at, host = host.rpartition("@")
-        login = self._hidden(login) if login else login
+        login = self._hidden(login)
         query = "&".join(self._parameter(parameter) for parameter in query.split("&"))
         return f"{scheme}{slashes}{login}{at}{host}{slash}{path}{mark}{query}"
 
@@ -98,19 +83,12 @@ class Redactor:
         """Return text without secrets."""
         return self.clean(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
-    def _header(self, name: str, value: str) -> str:
-        if name in _HEADERS or name.startswith(_HEADER_FAMILIES):
-            return self.clean_text(value)
-        scheme = _SCHEME.match(value)
-        start = scheme.end() if scheme else 0
-        return value[:start] + self._hidden(value[start:])
-
     def _parameter(self, parameter: str) -> str:
         name, equals, value = parameter.partition("=")
         return parameter if name.lower() in _PARAMETERS else f"{name}{equals}{self._hidden(value)}"
 
-    def _hidden(self, value: str) -> str:
-        return self._token("secret", value.encode("utf-8", "surrogatepass")).decode() if value else value
+    def _hidden(self, value: str, kind: str = "secret") -> str:
+        return self._token(kind, value.encode("utf-8", "surrogatepass")).decode() if value else value
 
     def _replace(self, data: bytes, found: list[Found]) -> bytes:
         parts: list[bytes] = []

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from peaky_peek import ids
+from peaky_peek import ids, store
 from peaky_peek.capture import context, faults, propagation, transport
 from peaky_peek.capture.context import CURRENT, SILENT, OpenSession, Scope
 from peaky_peek.capture.recorder import recorder
@@ -280,8 +280,6 @@ def _described(given: Any, code: str | None) -> dict[str, Any]:
 
 def _free_id(wanted: str) -> str:
     """Return `wanted`, or if there is such a session, the next free `wanted#2`."""
-    from peaky_peek import store
-
     database = store.current()
     try:
         database.ingest(wait=0.5)

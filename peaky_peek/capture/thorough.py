@@ -15,12 +15,15 @@ from typing import Any, Literal
 import orjson
 
 from peaky_peek.capture import faults, personal
+from peaky_peek.capture.credentials import REDACTED
 from peaky_peek.capture.redaction import Redactor
+from peaky_peek.store.exchange_records import Q_FIELDS, R_FIELDS
+from peaky_peek.store.schema import EVENT_COLUMNS
 
 Wish = Literal["secrets", "pii"] | re.Pattern[str] | Callable[[str], str]
 Redact = Wish | list[Wish] | None
 
-_REDACTED = re.compile(r"\[redacted:[a-z-]+:[0-9a-f]{8}\]")
+_REDACTED = re.compile(REDACTED.pattern.decode())
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'
 _EXACT = b"float|int|datetime|date|time|timedelta|dict"  # tags of the encoding whose values are no text
 _TOKEN = re.compile(
@@ -32,8 +35,23 @@ _OURS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FIELD = re.compile("[a-z][a-z_]*")
 _STREAM = re.compile(rb"\s*(?:data|event|id|retry)?:")
 _MANY = 8  # rounds after which a text that never comes to rest is replaced as a whole
-_IDS = {"E": (1, 2, 4), "S": (1,), "Q": (3, 5, 11), "R": ()}
-_TEXTS = {"E": (6, 7, 14, 15, 19), "S": (), "Q": (6,), "R": (10,)}
+
+
+def _at(fields: tuple[str, ...], names: str) -> list[int]:
+    """Return where fields stand in the header of a record, behind its kind."""
+    return [1 + fields.index(name) for name in names.split()]
+
+
+_IDS = {
+    "E": _at(EVENT_COLUMNS, "event_id session_id parent_id"),
+    "S": [1],
+    "Q": _at(Q_FIELDS, "session_id parent_id url"),
+}
+_TEXTS = {
+    "E": _at(EVENT_COLUMNS, "name agent model tool_name error_type"),
+    "Q": _at(Q_FIELDS, "agent"),
+    "R": _at(R_FIELDS, "error"),
+}
 """Where in the header of a record ids of the user's making stand, and text; the rest is ours."""
 _SESSION_IDS = ("root_session_id", "parent_session_id")
 _SESSION_FACTS = ("status", "owner", "code_hash", "git_commit", "started_at", "ended_at", "score")
@@ -174,7 +192,7 @@ class ThoroughRedactor(Redactor):
                 faults.report(error)
             finally:
                 self._busy.now = False
-        return self._token("failed", text.encode("utf-8", "surrogatepass")).decode()
+        return self._hidden(text, "failed")
 
     def _without_matches(self, text: str) -> str:
         """Replace what patterns find until they find nothing more, so that to do it again changes nothing."""
@@ -183,15 +201,14 @@ class ThoroughRedactor(Redactor):
             if changed == text:
                 return text
             text = changed
-        return self._token("custom", text.encode("utf-8", "surrogatepass")).decode()
+        return self._hidden(text, "custom")
 
     def _replaced(self, text: str) -> str:
         parts = []
         done = 0
         for start, end, kind in sorted(self._matches(text), key=lambda found: (found[0], -found[1])):
             if start >= done:
-                token = self._token(kind, text[start:end].encode("utf-8", "surrogatepass")).decode()
-                parts += [text[done:start], token]
+                parts += [text[done:start], self._hidden(text[start:end], kind)]
                 done = end
         return "".join([*parts, text[done:]])
 

@@ -44,5 +44,5 @@ def _undo(shell: InteractiveShell, cells: Cells, matcher: Any) -> None:
     for magics in shell.magics_manager.magics.values():
         magics.pop("peek")
     cells.uninstall()
-    context.paused = False
+    context.paused = 0
     control.uninstall()

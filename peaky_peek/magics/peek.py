@@ -56,7 +56,7 @@ def _shown(word: str | None = None, argument: str = "") -> Any:
     if word is None:
         return _sessions()
     if word in ("on", "off") and not argument:
-        context.paused = word == "off"
+        context.paused = int(word == "off")
         return None
     if word not in WORDS or (argument and word not in OF_A_SESSION + _OF_A_TEXT):
         written = f"%peek {word} {argument}".strip()

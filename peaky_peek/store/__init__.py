@@ -8,7 +8,7 @@ from pathlib import Path
 
 from peaky_peek.store.database import Database
 
-__all__ = ["Database", "current", "default_path", "use"]
+__all__ = ["Database", "chosen", "current", "default_path", "use"]
 
 _current: Database | None = None
 _chosen = False

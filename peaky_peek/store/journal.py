@@ -33,7 +33,8 @@ SUFFIX = ".jnl"
 _DRAFT = ".new"
 START = _HEADER.size
 _FORGOTTEN = 30 * 86_400.0
-"""Seconds after which a segment of another machine counts as left behind, and a draft after much less."""
+"""Seconds after which a segment of another machine counts as left behind."""
+_DRAFT_FORGOTTEN = 3600.0
 
 
 class Damaged(bytes):
@@ -56,9 +57,8 @@ class JournalWriter:
         self.folder: Path | None = None
         self._folders = folders
         self._announce = announce
-        self._lock = (
-            threading.RLock()
-        )  # the garbage collector may finish an abandoned stream in the middle of an append
+        # Reentrant: the garbage collector may finish an abandoned stream in the middle of an append.
+        self._lock = threading.RLock()
         self._fd = -1
         self._number = 0
         self._size = 0
@@ -159,9 +159,7 @@ class JournalWriter:
 
     def abandon(self) -> None:
         """Forget the segment in a forked child: it belongs to the parent, whose lock ends with the parent's handle."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        self._close()
         self._lock = threading.RLock()
 
 
@@ -279,7 +277,7 @@ def sweep(folder: Path) -> None:
     """Delete the drafts of processes that died before they became segments; nothing was acknowledged in them."""
     with suppress(OSError):
         for entry in os.scandir(folder):
-            if entry.name.endswith(_DRAFT) and time.time() - entry.stat().st_mtime > _FORGOTTEN / 720:
+            if entry.name.endswith(_DRAFT) and time.time() - entry.stat().st_mtime > _DRAFT_FORGOTTEN:
                 Path(entry.path).unlink(missing_ok=True)
 
 
