@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from peaky_peek.store import Database
+    from tests.notebook import Notebook
 
 # Set before anything of ours is imported, and inherited by every child process: no test sees the user's recordings.
 _HOME = tempfile.TemporaryDirectory(prefix="peaky-peek-tests-")
@@ -64,3 +65,22 @@ def browser() -> Iterator[Browser]:
         instance = playwright.chromium.launch(executable_path=path, args=list(chromium.FLAGS))
         yield instance
         instance.close()
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
+    """A kernel that has run `SETUP`."""
+    from tests.notebook import SETUP, notebook
+
+    with notebook(tmp_path_factory.mktemp("kernel")) as started:
+        assert started.run(SETUP).status == "ok"
+        yield started
+
+
+@pytest.fixture
+def nb(kernel: Notebook, tmp_path: Path) -> Iterator[Notebook]:
+    """The notebook with the extension loaded and an empty store."""
+    kernel.run(f"pp.init(db={str(tmp_path / 'peek.db')!r})")
+    assert kernel.run("%load_ext peaky_peek").outputs == []
+    yield kernel
+    kernel.run("%unload_ext peaky_peek")

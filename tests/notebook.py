@@ -14,6 +14,20 @@ from jupyter_client.manager import start_new_kernel
 
 ROOT = Path(__file__).parent.parent
 PATIENCE = 60
+SETUP = """
+import asyncio, os, sys, threading, time
+from concurrent.futures import ThreadPoolExecutor
+import peaky_peek as pp
+
+@pp.tool
+def add(a, b):
+    return a + b
+
+@pp.trace
+def agent(n):
+    return add(n, n)
+"""
+"""A first cell: an agent and its tool."""
 
 Message = dict[str, Any]
 

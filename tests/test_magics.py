@@ -5,43 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from peaky_peek.magics import heading
 from tests import loopback
-from tests.notebook import ROOT, Notebook, Ran, notebook
-
-SETUP = """
-import asyncio, os, time
-import peaky_peek as pp
-
-@pp.tool
-def add(a, b):
-    return a + b
-
-@pp.trace
-def agent(n):
-    return add(n, n)
-"""
-
-
-@pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
-    with notebook(tmp_path_factory.mktemp("kernel")) as started:
-        assert started.run(SETUP).status == "ok"
-        yield started
-
-
-@pytest.fixture
-def nb(kernel: Notebook, tmp_path: Path) -> Iterator[Notebook]:
-    """The notebook with the extension loaded and an empty store."""
-    kernel.run(f"pp.init(db={str(tmp_path / 'peek.db')!r})")
-    assert kernel.run("%load_ext peaky_peek").outputs == []
-    yield kernel
-    kernel.run("%unload_ext peaky_peek")
+from tests.notebook import ROOT, Notebook, Ran
 
 
 def names(nb: Notebook) -> list[str]:

@@ -6,45 +6,14 @@ import os
 import shutil
 import signal
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.loopback import Loopback, stream
-from tests.notebook import ROOT, Notebook, notebook
+from tests.notebook import ROOT, SETUP, Notebook, notebook
 from tests.soak.soak_interrupt import interrupts
-
-SETUP = """
-import asyncio, os, sys, threading, time
-from concurrent.futures import ThreadPoolExecutor
-import peaky_peek as pp
-
-@pp.tool
-def add(a, b):
-    return a + b
-
-@pp.trace
-def agent(n):
-    return add(n, n)
-"""
-
-
-@pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notebook]:
-    with notebook(tmp_path_factory.mktemp("kernel")) as started:
-        assert started.run(SETUP).status == "ok"
-        yield started
-
-
-@pytest.fixture
-def nb(kernel: Notebook, tmp_path: Path) -> Iterator[Notebook]:
-    """The notebook with the extension loaded and an empty store."""
-    kernel.run(f"pp.init(db={str(tmp_path / 'peek.db')!r})")
-    assert kernel.run("%load_ext peaky_peek").outputs == []
-    yield kernel
-    kernel.run("%unload_ext peaky_peek")
 
 
 def story(nb: Notebook) -> list[tuple[str, str, list[Any]]]:
