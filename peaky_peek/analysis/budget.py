@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from peaky_peek.capture import limits
+from peaky_peek.capture import spending
 from peaky_peek.capture.alerts import Alert
 from peaky_peek.events import Event, LLMResponse
 
@@ -37,8 +37,7 @@ class CostBudget:
         if isinstance(event, LLMResponse) and not self._is_over:
             self._spent += event.cost_usd or 0.0
             self._unpriced += event.cost_usd is None and event.status != "error"
-            self._is_over = limits.is_over(self._spent, self._most)
+            self._is_over = spending.is_over(self._spent, self._most)
             if self._is_over:
-                yield Alert(
-                    "cost_budget", limits.said(self._spent, self._unpriced, self._most), severity="high", show=True
-                )
+                signal = spending.in_words(self._spent, self._unpriced, self._most)
+                yield Alert("cost_budget", signal, severity="high", show=True)

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from peaky_peek import ids
-from peaky_peek.capture import context, faults, limits, providers
+from peaky_peek.capture import context, faults, providers, spending
 from peaky_peek.capture.bodies import Bodies
 from peaky_peek.capture.context import CURRENT, Scope, misplaced, now_us, scope_for_event
 from peaky_peek.capture.providers import sse
@@ -160,25 +160,25 @@ def begin(request: Any) -> Call | None:
     scope = scope_for_event()
     if scope is None or not scope.session.sampled:
         return None
-    if scope.session.limit is not None:
-        limits.stop_if_over(scope.session)
+    if scope.session.budget is not None:
+        spending.stop_if_over(scope.session)
     return Call(request, body, scope)
 
 
 @faults.guarded
 def hold(request: Any) -> None:
-    """Stop a run over its limit where SDKs build a request: they take what is raised later for a fault of the network.
+    """Stop a run over its budget where SDKs build a request: they take what is raised later for a fault of the network.
 
     Raises:
         BudgetExceeded: it is a model call, and the run has spent more than it may.
     """
     scope = CURRENT.get()
-    limit = context.limit if scope is None else scope.session.limit
-    if limit is None or not limit.stops or request.method != "POST" or not request.url.path.endswith(providers.PATHS):
+    budget = context.budget if scope is None else scope.session.budget
+    if budget is None or not budget.stops or request.method != "POST" or not request.url.path.endswith(providers.PATHS):
         return
     scope = scope_for_event()
     if scope is not None:
-        limits.stop_if_over(scope.session)
+        spending.stop_if_over(scope.session)
 
 
 def _chosen(headers: Any, names: tuple[bytes, ...]) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ from peaky_peek.capture.recorder import active, recorder
 from peaky_peek.store.started import note_started
 
 
-class Limit(NamedTuple):
+class Budget(NamedTuple):
     """What a root session with its sub-sessions and child processes may cost, and whether the agent is stopped then."""
 
     max_cost_usd: float
@@ -45,7 +45,7 @@ class OpenSession:
     """What events are put under whose place in it is only guessed."""
     raised: list[BaseException] = field(default_factory=list)
     """Exceptions on their way out, already recorded where they came from."""
-    limit: Limit | None = None
+    budget: Budget | None = None
     """What its run may cost."""
 
 
@@ -112,7 +112,7 @@ paused = 0
 stopped = False
 """Whether it was switched off altogether, until somebody begins a session or asks for it."""
 sample = 1.0
-limit: Limit | None = None
+budget: Budget | None = None
 """What each run begun now may cost."""
 origin: dict[str, Any] = {}
 """Session columns that are the same for every session begun now: the notebook and the cell."""
@@ -184,20 +184,20 @@ _STARTED_IN = "PEAKY_PEEK_PARENT"
 def for_programs(scope: Scope) -> dict[str, str]:
     """Return the environment variables that tell a program where it is started: see `started_in`."""
     path, session = str(store.current().path), scope.session
-    place = [path, session.id, session.root_id, session.sampled, session.limit, scope.parent_id]
+    place = [path, session.id, session.root_id, session.sampled, session.budget, scope.parent_id]
     return {"PEAKY_PEEK_DB": path, _STARTED_IN: orjson.dumps(place).decode()}
 
 
 def started_in() -> Scope | None:
     """Return the scope of another program that this one was started in, if both record into the same store."""
     try:
-        path, session_id, root_id, sampled, of, parent_id = orjson.loads(os.environ[_STARTED_IN])
-        allowed = Limit(*of) if of else None
+        path, session_id, root_id, sampled, given, parent_id = orjson.loads(os.environ[_STARTED_IN])
+        allowed = Budget(*given) if given else None
     except (KeyError, ValueError, TypeError):
         return None
     if path != str(store.current().path):
         return None
-    return Scope(OpenSession(session_id, session_id, root_id, bool(sampled), limit=allowed), parent_id, None)
+    return Scope(OpenSession(session_id, session_id, root_id, bool(sampled), budget=allowed), parent_id, None)
 
 
 def begin(
@@ -208,7 +208,7 @@ def begin(
     session_id = session_id or ids.id_at(position)
     root = parent.root_id if parent else session_id
     sampled = parent.sampled if parent else _is_sampled(session_id if resume else os.urandom(8).hex())
-    session = OpenSession(session_id, name, root, sampled, limit=parent.limit if parent else limit)
+    session = OpenSession(session_id, name, root, sampled, budget=parent.budget if parent else budget)
     if sampled:
         if parent is None or parent.id not in open_sessions:
             note_started(session_id)

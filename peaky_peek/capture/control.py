@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 from peaky_peek import store
-from peaky_peek.capture import context, faults, limits, propagation, recorder, transport, watching
+from peaky_peek.capture import context, faults, propagation, recorder, spending, transport, watching
 from peaky_peek.capture.thorough import Redact, redactor_for
 from peaky_peek.errors import PeekWarning
 
@@ -44,7 +44,7 @@ def init(
     redactor_for(redact, key=bytes)  # what is wrong with it is said here
     if not 0 <= sample <= 1:
         raise ValueError(f"sample is a share of sessions, from 0 to 1, not {sample}.")
-    limit = limits.limit(max_cost_usd, on_limit)
+    budget = spending.budget(max_cost_usd, on_limit)
     if db is not None or "PEAKY_PEEK_DB" not in os.environ or store.chosen():
         store.use(db)
     recorder.configure(redact=redact, max_payload_kb=max_payload_kb)
@@ -55,7 +55,7 @@ def init(
     if redact is None:
         _warn_once()
     context.sample, context.stopped = sample, False
-    _allow(limit)
+    _allow(budget)
     transport.install()
 
 
@@ -67,13 +67,13 @@ def _warn_once() -> None:
     )  # fmt: skip
 
 
-def _allow(limit: context.Limit | None) -> None:
+def _allow(budget: context.Budget | None) -> None:
     """Let every run cost so much, those that are open too."""
-    if limit != context.limit:
-        watching.catch_up()  # under the limit that holds up to here
-    context.limit = limit
+    if budget != context.budget:
+        watching.catch_up()  # under the budget that holds up to here
+    context.budget = budget
     for session in list(context.open_sessions.values()):
-        session.limit = limit
+        session.budget = budget
         watching.watch(session)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import Any, Self, TypeVar, overload
 
-from peaky_peek.capture import context, faults, limits
+from peaky_peek.capture import context, faults, spending
 from peaky_peek.capture.context import HERE, Scope, inside, scope_for_event, tag_list
 from peaky_peek.capture.spans import TraceContext, described_error
 from peaky_peek.capture.verbs import Common, Verbs, emit
@@ -117,8 +117,8 @@ class _CallSpan:
     def open(self) -> Self:
         try:
             self._scope = scope = scope_for_event()
-            if scope is not None and scope.session.limit is not None:
-                limits.stop_if_over(scope.session, look=self._is_model_call)
+            if scope is not None and scope.session.budget is not None:
+                spending.stop_if_over(scope.session, look=self._is_model_call)
             self._opened_in = os.getpid()
             self._started_at = time.perf_counter_ns()
             if self._scope is not None:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from peaky_peek import store
-from peaky_peek.capture import context, faults, limits, recorder
+from peaky_peek.capture import context, faults, recorder, spending
 from peaky_peek.capture.context import OpenSession
 from peaky_peek.errors import PeekError
 from peaky_peek.store import health
@@ -38,7 +38,7 @@ def status() -> dict[str, Any]:
         "recording": not context.paused and not context.stopped,
         "open_sessions": runs,
         "cost_usd": sum(costs) if costs else None,
-        "max_cost_usd": None if context.limit is None else context.limit.max_cost_usd,
+        "max_cost_usd": None if context.budget is None else context.budget.max_cost_usd,
         "lost": 0 if active is None else active.lost,
         "faults": dict(faults.counts),
         "problem": None if active is None else active.problem,
@@ -52,9 +52,9 @@ def _so_far(session: OpenSession) -> dict[str, Any]:
         sql = "SELECT started_at, events FROM sessions WHERE session_id = ?"
         row = store.current().connection().execute(sql, (session.id,)).fetchone() if session.sampled else None
         if row is not None:
-            cost, unpriced = limits.spent(session.id)
+            cost, unpriced = spending.spent(session.id)
             age = None if row[0] is None else dt.timedelta(microseconds=context.now_us() - row[0])
             known = {"age": age, "events": row[1], "cost_usd": cost, "cost": None}
             if cost is not None or unpriced:
-                known["cost"] = limits.said(cost, unpriced)
+                known["cost"] = spending.in_words(cost, unpriced)
     return {"name": session.name, "session_id": session.id, **known}

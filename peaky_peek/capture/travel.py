@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from peaky_peek import store
 from peaky_peek.capture import faults, recorder
-from peaky_peek.capture.context import Limit, OpenSession, Scope
+from peaky_peek.capture.context import Budget, OpenSession, Scope
 
 
 class Origin(NamedTuple):
     """What another process needs to know to record into a scope of this one."""
 
-    session: tuple[str, str, str, bool, Limit | None]
+    session: tuple[str, str, str, bool, Budget | None]
     """Id, name, root, whether it is sampled and what its run may cost."""
     parent_id: str | None
     agent: str | None
@@ -32,7 +32,7 @@ def origin(scope: Scope) -> Origin:
         pickle.dumps(options)
     except Exception:  # noqa: BLE001 - rather not recorded there than recorded with secrets
         sampled, options = False, {}
-    session = (at.id, at.name, at.root_id, sampled, at.limit)
+    session = (at.id, at.name, at.root_id, sampled, at.budget)
     return Origin(session, scope.parent_id, scope.agent, bool(scope.inferred), str(store.current().path), options)
 
 
@@ -47,5 +47,5 @@ def arrive(origin: Origin) -> Scope:
 
 
 @functools.lru_cache(maxsize=1000)
-def _session(session_id: str, name: str, root_id: str, sampled: bool, limit: Limit | None) -> OpenSession:
-    return OpenSession(session_id, name, root_id, sampled, limit=limit)
+def _session(session_id: str, name: str, root_id: str, sampled: bool, budget: Budget | None) -> OpenSession:
+    return OpenSession(session_id, name, root_id, sampled, budget=budget)

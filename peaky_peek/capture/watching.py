@@ -16,9 +16,9 @@ from importlib import import_module
 from pathlib import Path
 
 from peaky_peek import ids, store
-from peaky_peek.capture import context, faults, limits, listeners
+from peaky_peek.capture import context, faults, listeners, spending
 from peaky_peek.capture.alerts import Alert, Rule, event_of
-from peaky_peek.capture.context import SILENT, Limit, OpenSession
+from peaky_peek.capture.context import SILENT, Budget, OpenSession
 from peaky_peek.capture.recorder import recorder
 from peaky_peek.errors import PeekError
 from peaky_peek.events import BehaviorAlert, Event
@@ -38,7 +38,7 @@ class _Run:
     since: int
     rules: list[Rule] | None = None
     """Made when the first event is looked at."""
-    limit: Limit | None = None
+    budget: Budget | None = None
     """The one that the rules know of."""
     alerts: set[str] = field(default_factory=set)
     """The ids of its alerts."""
@@ -54,7 +54,7 @@ _roots: dict[str, str] = {}
 @faults.guarded
 def watch(session: OpenSession) -> None:
     """Tell listeners and rules of a session that begins, if there are any."""
-    if not session.sampled or (not listeners.registered and session.limit is None):
+    if not session.sampled or (not listeners.registered and session.budget is None):
         return
     if session.root_id == session.id:
         run = _runs.setdefault(session.id, _Run(session, ids.new_position()))
@@ -145,11 +145,11 @@ class _Thread:
         over = [run.session for run in runs.values() if _is_over(run, tail)]
         types = frozenset().union(*(listener.types for listener in list(listeners.registered.values())))
         for run in runs.values():
-            if run.limit != run.session.limit:
-                run.rules, run.limit, run.since = None, run.session.limit, ids.new_position()
+            if run.budget != run.session.budget:
+                run.rules, run.budget, run.since = None, run.session.budget, ids.new_position()
                 met.discard(run.session.id)  # the new rules have all of it before them, and the listeners had it
             if run.rules is None:
-                run.rules = import_module(RULES).rules(run.limit.max_cost_usd if run.limit else None) if RULES else []
+                run.rules = import_module(RULES).rules(run.budget.max_cost_usd if run.budget else None) if RULES else []
             types |= frozenset().union(*(rule.types for rule in run.rules), {"behavior_alert"})
         news = [root for root in runs if root not in met]
         for root in news:
@@ -210,8 +210,8 @@ def _record(run: _Run, alert: Alert, event: Event) -> None:
     run.alerts.add(made.id)
     run.coming.add(made.id)
     recorder().record(made)
-    if alert.alert_type == "cost_budget" and alert.signal and run.limit:
-        limits.note_over(run.session.id, run.limit, alert.signal)
+    if alert.alert_type == "cost_budget" and alert.signal and run.budget:
+        spending.note_over(run.session.id, run.budget, alert.signal)
     if alert.show:
         line = f"Peaky Peek: {alert.signal or alert.alert_type} ({run.session.name})"
         try:

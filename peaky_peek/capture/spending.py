@@ -1,4 +1,4 @@
-"""What a run may cost, and the one thing of ours that may stop an agent: its user said so."""
+"""What a run costs, what it may cost, and the one thing of ours that may stop an agent: its user said so."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal, NoReturn
 
 from peaky_peek import store
 from peaky_peek.capture import faults
-from peaky_peek.capture.context import Limit, OpenSession
+from peaky_peek.capture.context import Budget, OpenSession
 from peaky_peek.capture.pricing import dollars
 from peaky_peek.errors import BudgetExceeded, PeekError
 
@@ -17,8 +17,8 @@ _WAIT = 0.5
 _SUM = "SELECT sum(cost_usd), sum(unpriced) FROM sessions WHERE root_session_id = :root OR session_id = :root"
 
 
-def limit(max_cost_usd: float | None, on_limit: Literal["warn", "raise"]) -> Limit | None:
-    """Return the limit that the user asks for, or None.
+def budget(max_cost_usd: float | None, on_limit: Literal["warn", "raise"]) -> Budget | None:
+    """Return the budget that the user asks for, or None.
 
     Raises:
         ValueError: for what is no limit.
@@ -30,7 +30,7 @@ def limit(max_cost_usd: float | None, on_limit: Literal["warn", "raise"]) -> Lim
     is_number = isinstance(max_cost_usd, (int, float)) and not isinstance(max_cost_usd, bool)
     if not is_number or not 0 < max_cost_usd < math.inf:
         raise ValueError(f"max_cost_usd is a number of US dollars above 0, or None, not {max_cost_usd!r}.")
-    return Limit(float(max_cost_usd), on_limit == "raise")
+    return Budget(float(max_cost_usd), on_limit == "raise")
 
 
 def is_over(spent: float, max_cost_usd: float) -> bool:
@@ -38,12 +38,12 @@ def is_over(spent: float, max_cost_usd: float) -> bool:
     return spent > max_cost_usd * (1 + 1e-9)
 
 
-def said(spent: float | None, unpriced: int, max_cost_usd: float | None = None) -> str:
+def in_words(spent: float | None, unpriced: int, max_cost_usd: float | None = None) -> str:
     """Return what was spent, as people say it.
 
-    >>> said(1.02, 0, 1.0)
+    >>> in_words(1.02, 0, 1.0)
     '$1.02 of $1.00 spent'
-    >>> said(0.83, 3)
+    >>> in_words(0.83, 3)
     'at least $0.83, 3 calls unpriced'
     """
     least = "at least " if unpriced else ""
@@ -59,7 +59,7 @@ def spent(root_id: str) -> tuple[float | None, int]:
 
 
 def stop_if_over(session: OpenSession, *, look: bool = True) -> None:
-    """Let nothing more happen in a run that is over its limit, if the limit says so.
+    """Let nothing more happen in a run that is over its budget, if the user said so.
 
     Args:
         session: where something is about to happen.
@@ -69,12 +69,12 @@ def stop_if_over(session: OpenSession, *, look: bool = True) -> None:
         BudgetExceeded: it has spent more than it may.
     """
     try:
-        of = session.limit
-        if of is None or not of.stops or not session.sampled:
+        allowed = session.budget
+        if allowed is None or not allowed.stops or not session.sampled:
             return
-        run = session.root_id, of
+        run = session.root_id, allowed
         if look and run not in _over:
-            _look(session.root_id, of)
+            _look(session.root_id, allowed)
         if run in _over:
             _stop(_over[run])
     except Exception as error:  # noqa: BLE001 - the agent never notices anything else
@@ -85,7 +85,7 @@ def _stop(what: str) -> NoReturn:
     raise BudgetExceeded(f"{what}: the run stops here. `pp.init(max_cost_usd=...)` sets another limit.")
 
 
-def _look(root_id: str, of: Limit) -> None:
+def _look(root_id: str, allowed: Budget) -> None:
     """Take in what is pending and add up."""
     with suppress(PeekError, sqlite3.Error):  # locked by somebody for long: what is known has to do
         store.current().ingest(wait=_WAIT)
@@ -93,14 +93,14 @@ def _look(root_id: str, of: Limit) -> None:
         cost, unpriced = spent(root_id)
     except (PeekError, sqlite3.Error):
         return
-    if cost is not None and is_over(cost, of.max_cost_usd):
-        note_over(root_id, of, said(cost, unpriced, of.max_cost_usd))
+    if cost is not None and is_over(cost, allowed.max_cost_usd):
+        note_over(root_id, allowed, in_words(cost, unpriced, allowed.max_cost_usd))
 
 
-def note_over(root_id: str, of: Limit, what: str) -> None:
-    """Remember that a run is over its limit."""
-    _over.setdefault((root_id, of), what)
+def note_over(root_id: str, allowed: Budget, what: str) -> None:
+    """Remember that a run is over its budget."""
+    _over.setdefault((root_id, allowed), what)
 
 
-_over: dict[tuple[str, Limit], str] = {}
-"""What was said of the runs of this process that are over their limit."""
+_over: dict[tuple[str, Budget], str] = {}
+"""What was said of the runs of this process that are over their budget."""
