@@ -24,8 +24,12 @@ _PASSED_ON = "propagation.py"
 """What it calls in the standard library is what the application called."""
 
 
-_CANNOT_FAIL = ("RLock.__exit__", "lock.__exit__")
-"""A lock that is held is given back by the interpreter itself, without looking left or right."""
+_CANNOT_FAIL = ("RLock.__exit__", "lock.__exit__", "ContextVar.get")
+"""A lock that is held is given back by the interpreter itself, and to look a variable up takes no memory."""
+
+
+_NOT_OURS = "<genexpr>", "<locals>.call"
+"""Called also when it is thrown away; what stands for the application's function."""
 
 
 class Site(NamedTuple):
@@ -64,7 +68,7 @@ class Injector:
             caller, callee = frame.f_back, frame.f_code.co_qualname
             if caller is None or _owner(caller.f_code) != "ours" or not _is_recorders(frame.f_code, caller.f_code):
                 return
-            if callee.endswith(("<genexpr>", "<locals>.call")):  # is thrown away; stands for the application's own
+            if callee.endswith(_NOT_OURS) or callee.startswith("BaseEventLoop."):
                 return
             if event == "call" and _is_guard(frame.f_code):
                 return
@@ -72,8 +76,10 @@ class Injector:
             caller, callee = frame, getattr(arg, "__qualname__", repr(arg))
             if _owner(frame.f_code) != "ours" or _is_users(getattr(arg, "__self__", None)) or callee in _CANNOT_FAIL:
                 return
-        if threading.current_thread().name.startswith("peaky-peek"):
-            return
+        thread = threading.current_thread()
+        is_interrupt = isinstance(self.error, KeyboardInterrupt) or "c_return" in self.events
+        if thread.name.startswith("peaky-peek") or (is_interrupt and thread is not threading.main_thread()):
+            return  # Ctrl-C arrives in the main thread only
         key = event, caller.f_code.co_qualname, callee
         self.seen[key] += 1
         site = Site(*key, self.seen[key])

@@ -77,27 +77,36 @@ CURRENT: ContextVar[Scope | None] = ContextVar("peaky_peek_scope", default=None)
 
 
 class inside:  # noqa: N801 - reads as what it is: `with inside(scope)`
-    """Makes `scope` the place where events go while the block runs."""
+    """Makes `scope` the place where events go while the block runs, or sets another variable of ours."""
 
-    __slots__ = ("_before", "_scope")
+    __slots__ = ("_before", "_value", "_variable")
 
-    def __init__(self, scope: Scope | None) -> None:
-        self._scope = scope
-        self._before: Scope | None = None
+    def __init__(self, value: Any, variable: ContextVar[Any] = CURRENT) -> None:
+        self._value, self._variable = value, variable
+        self._before: Any = None
 
     def __enter__(self) -> None:
         try:
-            self._before = CURRENT.get()
-            CURRENT.set(self._scope)
+            self._before = self._variable.get()
+            self._variable.set(self._value)
         except Exception as error:  # noqa: BLE001 - the agent never notices
             faults.report(error)
 
     def __exit__(self, *_: object) -> None:
         try:
-            CURRENT.set(self._before)
+            self._variable.set(self._before)
         except Exception as error:  # noqa: BLE001 - the agent never notices
-            CURRENT.set(self._before)
+            self._variable.set(self._before)
             faults.report(error)
+
+
+def return_to(scope: Scope | None) -> None:
+    """Make `scope` the place where events go from here on."""
+    try:
+        CURRENT.set(scope)
+    except Exception as error:  # noqa: BLE001 - the agent never notices
+        CURRENT.set(scope)
+        faults.report(error)
 
 
 HERE: AbstractContextManager[None] = nullcontext()
@@ -169,9 +178,9 @@ def _begin_implicit() -> OpenSession:
     script = next(iter(getattr(sys, "argv", ())), "")  # there is none where Python is embedded
     around = started_in()
     name = Path(script).stem if script not in ("", "-c", "-m") else "python"
-    session = begin(name, parent=None if around is None else around.session)
+    _implicit_id = ids.new_id()  # first: whatever interrupts the next line, it is known for what it is
+    session = begin(name, session_id=_implicit_id, parent=None if around is None else around.session)
     session.first_event = None if around is None else around.parent_id
-    _implicit_id = session.id
     processes = sys.modules.get("multiprocessing.process")
     if processes is not None and processes.parent_process() is not None:  # such a process ends without `atexit`
         sys.modules["multiprocessing.util"].Finalize(None, end_all, exitpriority=0)

@@ -75,13 +75,8 @@ class _Carried:
         self._function, self._scope, self._ask = function, scope, OUTSIDE.get()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        before = OUTSIDE.get()
-        OUTSIDE.set(self._ask)
-        try:
-            with inside(self._scope):
-                return self._function(*args, **kwargs)
-        finally:
-            OUTSIDE.set(before)
+        with inside(self._ask, OUTSIDE), inside(self._scope):
+            return self._function(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _unpacked, (self._function, None if self._scope is None else origin(self._scope))
@@ -171,16 +166,10 @@ def _run_here(thread: threading.Thread) -> None:
 
         def run_in_scope() -> None:
             del thread.run  # or the thread would keep itself alive
-            _ask_outside(ask)
-            with inside(scope):
+            with inside(ask, OUTSIDE), inside(scope):
                 run()
 
         thread.run = run_in_scope  # type: ignore[method-assign]
-
-
-@faults.guarded
-def _ask_outside(ask: Any) -> None:
-    OUTSIDE.set(ask)
 
 
 def _starting_process(start: Method) -> Method:

@@ -11,7 +11,7 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Protocol, Self
 
 from peaky_peek.capture import faults, pieces
-from peaky_peek.capture.context import CURRENT, HERE
+from peaky_peek.capture.context import CURRENT, HERE, return_to
 
 _MAX_YIELDED = 1000
 
@@ -102,7 +102,7 @@ def _plain(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
             span.output = output
             span.close()
         except BaseException as error:
-            CURRENT.set(before)  # an interrupt may have come before a place in here was left
+            return_to(before)  # an interrupt may have come before a place in here was left
             span.close(error)
             raise
         return output
@@ -143,7 +143,7 @@ def _coroutine(function: Callable[..., Any], make_span: Make) -> Callable[..., A
                 span.output = output = await function(*args, **kwargs)
             span.close()
         except BaseException as error:
-            CURRENT.set(before)  # an interrupt may have come before a place in here was left
+            return_to(before)  # an interrupt may have come before a place in here was left
             span.close(error)
             raise
         return output
@@ -225,6 +225,8 @@ def _keep(item: Any, yielded: list[Any]) -> None:
 def _end(span: Span, yielded: list[Any], returned: Any = None, error: BaseException | None = None) -> None:
     try:
         span.output = pieces.cleaned(yielded) if returned is None else returned
+    except Exception as fault:  # noqa: BLE001 - the agent never notices
+        faults.report(fault)
     finally:
         span.close(error)
 
