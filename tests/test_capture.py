@@ -352,6 +352,28 @@ def test_events_outside_any_session_join_the_only_open_one_else_one_named_after_
     assert implicit.name != ""
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"HEAD": "c0ffee"},
+        {"HEAD": "ref: refs/heads/main", "refs/heads/main": "c0ffee"},
+        {"HEAD": "ref: refs/heads/main", "packed-refs": "# pack-refs\nfade refs/heads/old\nc0ffee refs/heads/main"},
+    ],
+    ids=["detached", "branch", "packed"],
+)
+def test_a_session_says_which_commit_its_folder_is_at(
+    files: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in files.items():
+        (tmp_path / ".git" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / ".git" / name).write_text(f"{text}\n")
+    (tmp_path / "agents").mkdir()
+    monkeypatch.chdir(tmp_path / "agents")
+    with pp.trace_session("versioned"):
+        pass
+    assert pp.session().git_commit == "c0ffee"
+
+
 def test_outcomes_and_labels() -> None:
     for name in ("a", "b"):
         with pp.trace_session(name) as ctx:

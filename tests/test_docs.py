@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import re
 from pathlib import Path
 
@@ -14,6 +16,11 @@ from peaky_peek.store import Database
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted(ROOT.glob("docs/*.md"))]
+WITH_EXAMPLES = [
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+    for path in sorted(ROOT.glob("peaky_peek/**/*.py"))
+    if ">>> " in path.read_text()
+]
 AGENT = """\
 from peaky_peek.demo import model_server
 from peaky_peek.demo.stories.silent_tool import run
@@ -51,6 +58,13 @@ def test_every_public_name_says_what_it_gives(name: str) -> None:
     value = getattr(pp, name)
     if callable(value):
         assert (value.__doc__ or "").strip(), f"pp.{name} has no docstring"
+
+
+@pytest.mark.parametrize("module", WITH_EXAMPLES)
+def test_the_examples_in_docstrings_give_what_they_say(module: str) -> None:
+    found = doctest.testmod(importlib.import_module(module))
+    assert found.attempted
+    assert not found.failed
 
 
 def test_the_code_of_the_page_on_durability_runs(store: Database) -> None:

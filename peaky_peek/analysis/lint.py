@@ -48,8 +48,12 @@ def lint(session: Any = None) -> pd.DataFrame:
     Raises:
         SessionNotFound: naming the closest.
 
-    >>> lint("weather_agent").columns.tolist()
-    ['event_id', 'session_id', 'event_type', 'name', 'problem', 'where', 'code', 'hint']
+    Example:
+        >>> from peaky_peek import trace_session
+        >>> with trace_session("weather_agent") as ctx:
+        ...     result = ctx.record_tool_result("weather_api", result="sunny")
+        >>> lint("weather_agent")["problem"].tolist()
+        ['answer without its call']
     """
     db = store.current()
     db.ingest()

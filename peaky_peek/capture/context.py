@@ -17,6 +17,7 @@ import orjson
 
 from peaky_peek import encoding, ids, store
 from peaky_peek.capture import faults
+from peaky_peek.capture.git import current_commit
 from peaky_peek.capture.places import line_that_lost
 from peaky_peek.capture.recorder import active, recorder
 from peaky_peek.store.started import note_started
@@ -224,7 +225,7 @@ def begin(
         recorder().ready()
         values = {
             "name": name, "status": "running", "started_at": now_us(), "owner": recorder().owner,
-            "root_session_id": root, "parent_session_id": parent.id if parent else None, "git_commit": git_commit(),
+            "root_session_id": root, "parent_session_id": parent.id if parent else None, "git_commit": current_commit(),
             **origin, **fields,
         }  # fmt: skip
         session.described = encoding.encode({key: value for key, value in values.items() if value is not None})
@@ -302,38 +303,6 @@ def forget_all() -> None:
 def now_us() -> int:
     """Return the time as UTC microseconds."""
     return time.time_ns() // 1000
-
-
-_commits: dict[str, str | None] = {}
-
-
-def git_commit() -> str | None:
-    """Return the commit that the working folder is at, read from its `.git`; None outside a repository."""
-    try:
-        folder = str(Path.cwd())
-    except OSError:  # it was deleted
-        return None
-    if folder not in _commits:
-        try:
-            _commits[folder] = _read_commit(Path(folder))
-        except (OSError, ValueError):
-            _commits[folder] = None
-    return _commits[folder]
-
-
-def _read_commit(folder: Path) -> str | None:
-    for place in (folder, *folder.parents):
-        git = place / ".git"
-        if git.is_dir():
-            head = (git / "HEAD").read_text().strip()
-            if not head.startswith("ref: "):
-                return head
-            ref = git / head[5:]
-            if ref.exists():
-                return ref.read_text().strip()
-            packed = (git / "packed-refs").read_text().splitlines()
-            return next((line.split()[0] for line in packed if line.endswith(head[4:])), None)
-    return None
 
 
 os.register_at_fork(after_in_child=forget_all)
