@@ -10,56 +10,22 @@ import functools
 import os
 import threading
 from collections.abc import Callable
-from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 from peaky_peek.capture import context, faults, transport
 from peaky_peek.capture.context import CURRENT, OUTSIDE, SILENT, Scope, inside
-from peaky_peek.capture.imports import forget, when_imported
+from peaky_peek.capture.patching import Method, Patch, Patches
 from peaky_peek.capture.travel import Origin, arrive, origin
-
-Method = Callable[..., Any]
-
-
-class _Patch(NamedTuple):
-    module: str
-    owner: str
-    names: tuple[str, ...]
-    wrap: Callable[[Method], Method]
-
-
-_patched: dict[tuple[type, str], tuple[Method, Method]] = {}
-"""Owner and name of each method to the original and ours."""
 
 
 def install() -> None:
-    """Make whatever is started in a scope record into it. Does nothing more the second time."""
-    for name in _MODULES:
-        when_imported(name, _patch)
+    """Make whatever is started in a scope record into it."""
+    _patches.install()
 
 
 def uninstall() -> None:
     """Undo `install`."""
-    for name in _MODULES:
-        forget(name, _patch)
-    for (owner, name), (original, ours) in list(_patched.items()):
-        if owner.__dict__.get(name) is ours:  # else another tool has patched on top of us, and ours stays below it
-            setattr(owner, name, original)
-            del _patched[owner, name]
-
-
-@faults.guarded
-def _patch(module: ModuleType) -> None:
-    for patch in _PATCHES:
-        if patch.module != module.__name__ or not hasattr(module, patch.owner):  # it is only half imported
-            continue
-        owner = getattr(module, patch.owner)
-        for name in patch.names:
-            if (owner, name) not in _patched:
-                original = getattr(owner, name)
-                ours = functools.wraps(original)(patch.wrap(original))
-                _patched[owner, name] = original, ours
-                setattr(owner, name, ours)
+    _patches.uninstall()
 
 
 def _here() -> Scope | None:
@@ -219,16 +185,15 @@ def _environment(given: Any, scope: Scope) -> Any:
     return {**given, **context.for_programs(scope)}
 
 
-_PATCHES = (
-    _Patch("threading", "Thread", ("start",), _starting_thread),
-    _Patch("concurrent.futures.thread", "ThreadPoolExecutor", ("submit",), _submitting),
-    _Patch("concurrent.futures.process", "ProcessPoolExecutor", ("submit",), _submitting),
-    _Patch("concurrent.futures._base", "Future", ("add_done_callback",), _calling_back),
-    _Patch(
+_patches = Patches(
+    Patch("threading", "Thread", ("start",), _starting_thread),
+    Patch("concurrent.futures.thread", "ThreadPoolExecutor", ("submit",), _submitting),
+    Patch("concurrent.futures.process", "ProcessPoolExecutor", ("submit",), _submitting),
+    Patch("concurrent.futures._base", "Future", ("add_done_callback",), _calling_back),
+    Patch(
         "multiprocessing.pool", "Pool",
         ("apply_async", "map", "map_async", "starmap", "starmap_async", "imap", "imap_unordered"), _submitting,
     ),
-    _Patch("multiprocessing.process", "BaseProcess", ("start",), _starting_process),
-    _Patch("subprocess", "Popen", ("__init__",), _starting_program),
+    Patch("multiprocessing.process", "BaseProcess", ("start",), _starting_process),
+    Patch("subprocess", "Popen", ("__init__",), _starting_program),
 )  # fmt: skip
-_MODULES = tuple(dict.fromkeys(patch.module for patch in _PATCHES))

@@ -7,81 +7,39 @@ the very response that it would get anyway: only the stream of its body is looke
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from types import ModuleType
-from typing import Any, NamedTuple
+import sys
+from functools import partial
+from typing import Any
 
-from peaky_peek.capture import calls, faults, streams
-from peaky_peek.capture.imports import forget, when_imported
-
-MODULES = ("httpx", "httpx2")
-
-
-class _Patch(NamedTuple):
-    client: type
-    name: str
-    original: Callable[..., Any]
-    is_inherited: bool
-    ours: Callable[..., Any]
-
-
-_patches: dict[tuple[type, str], _Patch] = {}
-_installed = False
+from peaky_peek.capture import calls, streams
+from peaky_peek.capture.patching import Method, Patch, Patches
 
 
 def install() -> None:
-    """Record the model calls of every client from now on, whenever it was made. Doing it twice changes nothing."""
-    global _installed
-    _installed = True
-    for name in MODULES:
-        when_imported(name, _patch)
+    """Record the model calls of every client from now on, whenever it was made."""
+    _patches.install()
 
 
 def uninstall() -> None:
-    """Put everything back. Where another tool has patched on top of us, ours stays below it and does nothing."""
-    global _installed
-    _installed = False
-    for name in MODULES:
-        forget(name, _patch)
-    for place, patch in list(_patches.items()):
-        if patch.client.__dict__.get(patch.name) is patch.ours:
-            if patch.is_inherited:
-                delattr(patch.client, patch.name)
-            else:
-                setattr(patch.client, patch.name, patch.original)
-            del _patches[place]
+    """Put everything back; where another tool has patched on top of us, ours does nothing."""
+    _patches.uninstall()
 
 
-@faults.guarded
-def _patch(module: ModuleType) -> None:
-    for kind, wrap_send in (("Client", _sync), ("AsyncClient", _async)):
-        client = getattr(module, kind, None)
-        for name, wrap in (("send", wrap_send), ("build_request", _holding)):
-            if client is not None and (client, name) not in _patches:
-                original = getattr(client, name)
-                patch = _Patch(client, name, original, name not in client.__dict__, wrap(original, module))
-                setattr(client, name, patch.ours)
-                _patches[client, name] = patch
-
-
-def _holding(original: Callable[..., Any], _: Any) -> Callable[..., Any]:
-    @functools.wraps(original)
+def _holding(original: Method) -> Method:
     def build_request(self: Any, *args: Any, **kwargs: Any) -> Any:
         request = original(self, *args, **kwargs)
-        if _installed:
+        if _patches.installed:
             calls.hold(request)
         return request
 
     return build_request
 
 
-def _sync(original: Callable[..., Any], module: Any) -> Callable[..., Any]:
-    stream = streams.watched(module.SyncByteStream)
+def _sync(module: str, original: Method) -> Method:
+    stream = streams.watched(sys.modules[module].SyncByteStream)
 
-    @functools.wraps(original)
     def send(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        call = calls.begin(request) if _installed else None
+        call = calls.begin(request) if _patches.installed else None
         if call is None:
             return original(self, request, *args, **kwargs)
         try:
@@ -95,12 +53,11 @@ def _sync(original: Callable[..., Any], module: Any) -> Callable[..., Any]:
     return send
 
 
-def _async(original: Callable[..., Any], module: Any) -> Callable[..., Any]:
-    stream = streams.watched_async(module.AsyncByteStream)
+def _async(module: str, original: Method) -> Method:
+    stream = streams.watched_async(sys.modules[module].AsyncByteStream)
 
-    @functools.wraps(original)
     async def send(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
-        call = calls.begin(request) if _installed else None
+        call = calls.begin(request) if _patches.installed else None
         if call is None:
             return await original(self, request, *args, **kwargs)
         try:
@@ -112,3 +69,17 @@ def _async(original: Callable[..., Any], module: Any) -> Callable[..., Any]:
         return response
 
     return send
+
+
+_patches = Patches(
+    *(
+        Patch(module, client, (name,), wrap)
+        for module in ("httpx", "httpx2")
+        for client, name, wrap in (
+            ("Client", "send", partial(_sync, module)),
+            ("AsyncClient", "send", partial(_async, module)),
+            ("Client", "build_request", _holding),
+            ("AsyncClient", "build_request", _holding),
+        )
+    )
+)

@@ -42,10 +42,10 @@ pp.init()
 assert not {"httpx", "httpx2"} & sys.modules.keys()
 import httpx, httpx2
 
-before = httpx.Client.send
-assert all((client, "send") in transport._patches for m in (httpx, httpx2) for client in (m.Client, m.AsyncClient))
+before, patched = httpx.Client.send, transport._patches.applied
+assert all((client, "send") in patched for m in (httpx, httpx2) for client in (m.Client, m.AsyncClient))
 pp.uninstall()
-assert httpx.Client.send is not before and not transport._patches
+assert httpx.Client.send is not before and not patched
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 
