@@ -224,6 +224,8 @@ class ToolResult(Event):
         if self.error is not None:
             return None
         result = self.result
+        if type(result) is dict and result and "error" not in result and "errors" not in result:
+            return None  # as nearly every result, and asked whenever one is recorded
         if not _says(result):
             return "empty result"
         if isinstance(result, dict) and any(

@@ -60,14 +60,19 @@ def id_at(position: int) -> str:
 
 def stamp() -> tuple[int, str, int]:
     """Return what every event needs: a new position, its id, and the time in UTC microseconds."""
-    global _last
+    global _last, _tail
     with _lock:
         now = time.time_ns() // 1000
-        position = now // 1000 << COUNTER_BITS
+        ms = now // 1000
+        position = ms << COUNTER_BITS
         if position <= _last:
             position = _last + 1
         _last = position
-    return position, id_at(position), now
+    known, prefix = _prefix
+    if known != ms or position >> COUNTER_BITS != ms:
+        return position, id_at(position), now
+    _tail = (_tail * 0x2C9277B5 + 0x3C6EF35) & _TAIL_MASK  # as in `id_at`, without the call
+    return position, prefix + "%012x" % ((position & 0xFFFFF) << 28 | _tail), now
 
 
 def new_id() -> str:

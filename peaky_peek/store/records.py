@@ -69,7 +69,7 @@ def _take_columns(kind: str, payload: dict[str, Any]) -> tuple[Any, ...]:
         usage = payload.get("usage")
         counts = (usage.get("input"), usage.get("output")) if isinstance(usage, dict) else (None, None)
         return _take(payload, "model"), None, *map(_number, (*counts, payload.get("cost_usd"))), None
-    return None, None, None, None, None, _take(payload, "error_type") if kind == "error" else None
+    return (None, None, None, None, None, _take(payload, "error_type")) if kind == "error" else _NO_COLUMNS
 
 
 def _take(payload: dict[str, Any], name: str) -> Any:
@@ -83,6 +83,7 @@ def _number(value: Any) -> int | float | None:
     return value if isinstance(value, (int, float)) else None
 
 
+_NO_COLUMNS = (None,) * 6
 _TOOLS = ("tool_call", "tool_result")
 _MODELS = ("llm_request", "llm_response")
 _TEXT_COLUMNS = {name: schema.EVENT_COLUMNS.index(name) for name in ("model", "tool_name", "error_type")}
