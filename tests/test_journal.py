@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from pathlib import Path
 
@@ -230,3 +231,52 @@ def test_a_process_is_never_without_a_segment(tmp_path: Path, monkeypatch: pytes
     writer.close()
     assert locked == [True]
     assert [path.name for path in segments(folder)] == ["1-test.1.jnl", "1-test.2.jnl"]
+
+
+def test_a_time_limit_that_strikes_in_the_middle_of_a_write_doubles_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def strike(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, strike)
+    writer = JournalWriter([tmp_path], "me")
+    writer.append(b"before")
+    write = os.write
+
+    def written_and_struck(fd: int, data: bytes) -> int:
+        written = write(fd, data)
+        signal.raise_signal(signal.SIGALRM)
+        return written
+
+    with monkeypatch.context() as struck:
+        struck.setattr(os, "write", written_and_struck)
+        with pytest.raises(TimeoutError):
+            writer.append(b"struck")
+    signal.signal(signal.SIGALRM, before)
+    writer.append(b"after")
+    writer.close()
+    assert [bodies(path) for path in segments(tmp_path)] == [[b"before", b"struck", b"after"]]
+
+
+@pytest.mark.parametrize("error", [OSError, KeyboardInterrupt])
+def test_what_a_full_disk_took_of_a_record_is_taken_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    writer = JournalWriter([tmp_path], "me")
+    writer.append(b"before")
+    write, taken = os.write, []
+
+    def half(fd: int, data: bytes) -> int:
+        taken.append(data)
+        if len(taken) > 1:
+            raise error
+        return write(fd, data[: len(data) // 2])
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", half)
+        with pytest.raises(error):
+            writer.append(b"too much")
+    writer.append(b"after")
+    writer.close()
+    assert [body for path in segments(tmp_path) for body in bodies(path)] == [b"before", b"after"]

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from peaky_peek.interrupts import is_interrupt
 from peaky_peek.store import filesystem, processes
 from peaky_peek.store.filesystem import NO_LOCKS
 
@@ -87,8 +88,13 @@ class JournalWriter:
                 self._open(frame)
                 return
             try:
-                self._write(frame)
-            except OSError:  # the disk is full, or gone: a new segment may fit here or elsewhere, or says why not
+                written = os.write(self._fd, frame)
+                self._size += written
+                if written < len(frame):
+                    self._write_rest(frame, written)
+            except OSError as error:  # the disk is full, or gone: a new segment may fit here or elsewhere
+                if is_interrupt(error):  # a time limit of the application; the record may be there
+                    raise
                 self._open(frame)
 
     @property
@@ -107,19 +113,17 @@ class JournalWriter:
         with self._lock:
             self._close()
 
-    def _write(self, frame: bytes) -> None:
-        size = len(frame)
+    def _write_rest(self, frame: bytes, written: int) -> None:
+        """Write what a nearly full disk did not take at once, or take back what it took."""
         try:
-            written = os.write(self._fd, frame)
-            while written < size:  # a full disk takes a part; the next write then says why
+            while written < len(frame):
                 written += os.write(self._fd, frame[written:])
-        except OSError:
+        except BaseException:
             try:
-                os.ftruncate(self._fd, self._size)
-            except OSError:
-                self._size = SEGMENT_BYTES + 1  # readers skip what is left of it; a later cut would take whole records
+                os.ftruncate(self._fd, os.fstat(self._fd).st_size - written)
+            except OSError:  # readers skip what is left of it
+                self._size = SEGMENT_BYTES + 1
             raise
-        self._size += size
 
     def _is_deleted(self) -> bool:
         """Tell whether somebody took us for dead, who could not ask a lock."""
