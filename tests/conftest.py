@@ -32,7 +32,7 @@ os.environ |= {
 def store(tmp_path: Path) -> Iterator[Database]:
     """The store in use: empty, and the test's own. Nothing stays open for the next test to fall into."""
     from peaky_peek import store as stores
-    from peaky_peek.capture import context, recorder, watching
+    from peaky_peek.capture import context, faults, recorder, watching
 
     yield stores.use(tmp_path / "peek.db")
     watching.clear()
@@ -44,6 +44,8 @@ def store(tmp_path: Path) -> Iterator[Database]:
     context.sample, context.paused = 1.0, 0
     context.budget, context.stopped = None, False
     context.CURRENT.set(None)
+    faults.counts.clear()
+    faults._first.clear()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
