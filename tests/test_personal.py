@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 import peaky_peek as pp
 from peaky_peek import encoding
-from peaky_peek.capture import control, faults, personal
-from peaky_peek.capture.redaction import Redactor
-from peaky_peek.capture.thorough import ThoroughRedactor, redactor_for
+from peaky_peek.capture import control, faults
+from peaky_peek.capture.redaction import Redactor, personal
+from peaky_peek.capture.redaction.custom import CustomRedactor, redactor_for
 from peaky_peek.store import Database, exchanges
 from tests import loopback
 from tests.loopback import Loopback
@@ -260,7 +260,7 @@ def test_what_is_cut_is_cut_after_it_was_cleaned(store: Database) -> None:
 
 
 def test_the_example_of_the_documentation_is_true() -> None:
-    redactor = ThoroughRedactor(key=lambda: b"k", patterns=[re.compile("ACME-[0-9]+")])
+    redactor = CustomRedactor(key=lambda: b"k", patterns=[re.compile("ACME-[0-9]+")])
     assert re.fullmatch(rb'\{"note": "ticket \[redacted:custom:[0-9a-f]{8}\] is done"\}', redactor.clean(
         b'{"note": "ticket ACME-17 is done"}'))  # fmt: skip
 

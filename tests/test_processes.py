@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import peaky_peek as pp
-from peaky_peek.capture import detection
+from peaky_peek.capture.redaction import detection
 from peaky_peek.store import current
 from tests.flows import around, step, tree
 from tests.soak import soak_fork

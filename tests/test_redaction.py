@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from peaky_peek import encoding
-from peaky_peek.capture.credentials import SHAPES
-from peaky_peek.capture.detection import screens
 from peaky_peek.capture.providers import sse
 from peaky_peek.capture.redaction import Redactor, load_key
+from peaky_peek.capture.redaction.credentials import SHAPES
+from peaky_peek.capture.redaction.detection import screens
 from peaky_peek.encoding import Repr
 from tests.bench.bench_privacy import changes, leaves_of
 from tests.planted import HEX, PEM, SECRETS, rand

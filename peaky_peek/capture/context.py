@@ -17,8 +17,8 @@ import orjson
 
 from peaky_peek import encoding, ids, store
 from peaky_peek.capture import faults
+from peaky_peek.capture.callsite import line_that_lost
 from peaky_peek.capture.git import current_commit
-from peaky_peek.capture.places import line_that_lost
 from peaky_peek.capture.recorder import active, recorder
 from peaky_peek.store.started import note_started
 

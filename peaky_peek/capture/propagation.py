@@ -13,9 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 from peaky_peek.capture import context, faults, transport
+from peaky_peek.capture.carrier import Carrier, extract, inject
 from peaky_peek.capture.context import CURRENT, OUTSIDE, SILENT, Scope, inside
 from peaky_peek.capture.patching import Method, Patch, Patches
-from peaky_peek.capture.travel import Origin, arrive, origin
 
 
 def install() -> None:
@@ -45,7 +45,7 @@ class _Carried:
             return self._function(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _unpacked, (self._function, None if self._scope is None else origin(self._scope))
+        return _unpacked, (self._function, None if self._scope is None else inject(self._scope))
 
 
 def _carried(function: Any) -> Any:
@@ -57,7 +57,7 @@ def _carried(function: Any) -> Any:
         return function
 
 
-def _unpacked(function: Callable[..., Any], sent: Origin | None) -> _Carried:
+def _unpacked(function: Callable[..., Any], sent: Carrier | None) -> _Carried:
     return _Carried(function, _arrived(sent))
 
 
@@ -68,22 +68,22 @@ class _Place:
         self._scope = scope
 
     def __reduce__(self) -> tuple[Any, ...]:
-        sent = None if self._scope is None else origin(self._scope)
+        sent = None if self._scope is None else inject(self._scope)
         return (object, ()) if sent is None else (_begin_in, (sent,))
 
 
 @faults.guarded
-def _begin_in(sent: Origin) -> None:
+def _begin_in(sent: Carrier) -> None:
     CURRENT.set(_arrived(sent))
 
 
 @faults.guarded
-def _arrived(sent: Origin | None) -> Scope | None:
+def _arrived(sent: Carrier | None) -> Scope | None:
     if sent is None:
         return None
     install()
     transport.install()
-    return arrive(sent)
+    return extract(sent)
 
 
 def _submitting(submit: Method) -> Method:

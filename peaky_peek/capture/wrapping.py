@@ -10,8 +10,9 @@ from contextlib import AbstractContextManager
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Protocol, Self
 
-from peaky_peek.capture import faults, pieces
+from peaky_peek.capture import faults
 from peaky_peek.capture.context import CURRENT, HERE, return_to
+from peaky_peek.capture.redaction import pieces
 
 _MAX_YIELDED = 1000
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from peaky_peek.capture.pieces import replaced
+from peaky_peek.capture.redaction.pieces import replaced
 
 _LINE = re.compile(rb"([^\r\n]*)(?:\r\n|\r|\n)")
 _TEXTS = (

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from peaky_peek.capture import detection
-from peaky_peek.capture.credentials import REDACTED, quoted
-from peaky_peek.capture.detection import Found
+from peaky_peek.capture.redaction import detection
+from peaky_peek.capture.redaction.credentials import REDACTED, quoted
+from peaky_peek.capture.redaction.detection import Found
 
 # What is kept of a query: the parameters that explain a call. Every other value is replaced, known or not.
 _PARAMETERS = frozenset(

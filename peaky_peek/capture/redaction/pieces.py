@@ -6,8 +6,8 @@ import re
 from typing import Any
 
 from peaky_peek.capture import faults
-from peaky_peek.capture.credentials import REDACTED
 from peaky_peek.capture.recorder import recorder
+from peaky_peek.capture.redaction.credentials import REDACTED
 
 
 def cleaned(pieces: list[Any]) -> list[Any]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import NamedTuple
 
-from peaky_peek.capture.credentials import REDACTED, SHAPES, STEMS, Shape
+from peaky_peek.capture.redaction.credentials import REDACTED, SHAPES, STEMS, Shape
 from peaky_peek.finishing import exchange_at_end
 
 Strike = tuple[int, int, int]  # which marker, and where it begins and ends

@@ -1,4 +1,4 @@
-"""Takes a scope to another process of Python: what it has to know to record into the same session."""
+"""The carrier of a scope to another process of Python: what it has to know to record into the same session."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from peaky_peek.capture import faults, recorder
 from peaky_peek.capture.context import Budget, OpenSession, Scope
 
 
-class Origin(NamedTuple):
-    """What another process needs to know to record into a scope of this one."""
+class Carrier(NamedTuple):
+    """What another process needs to know to record into a scope of this one; it can be pickled."""
 
     session: tuple[str, str, str, bool, Budget | None]
     """Id, name, root, whether it is sampled and what its run may cost."""
@@ -24,8 +24,8 @@ class Origin(NamedTuple):
 
 
 @faults.guarded
-def origin(scope: Scope) -> Origin:
-    """Return a scope in a form that can be pickled."""
+def inject(scope: Scope) -> Carrier:
+    """Return what carries a scope to another process."""
     at, options = scope.session, recorder.options()
     sampled = at.sampled
     try:
@@ -33,17 +33,17 @@ def origin(scope: Scope) -> Origin:
     except Exception:  # noqa: BLE001 - rather not recorded there than recorded with secrets
         sampled, options = False, {}
     session = (at.id, at.name, at.root_id, sampled, at.budget)
-    return Origin(session, scope.parent_id, scope.agent, bool(scope.inferred), str(store.current().path), options)
+    return Carrier(session, scope.parent_id, scope.agent, bool(scope.inferred), str(store.current().path), options)
 
 
 @faults.guarded
-def arrive(origin: Origin) -> Scope:
-    """Return the scope, in the process that `origin` was sent to; what this process chose itself stays."""
+def extract(carrier: Carrier) -> Scope:
+    """Return the scope in the process that it was carried to; what this process chose itself stays."""
     if not store.chosen():
-        store.use(origin.store)
+        store.use(carrier.store)
     if not recorder.options():
-        recorder.configure(**origin.options)
-    return Scope(_session(*origin.session), origin.parent_id, origin.agent, origin.inferred)
+        recorder.configure(**carrier.options)
+    return Scope(_session(*carrier.session), carrier.parent_id, carrier.agent, carrier.inferred)
 
 
 @functools.lru_cache(maxsize=1000)

@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import orjson
 
-from peaky_peek.capture import faults, personal
-from peaky_peek.capture.credentials import REDACTED
-from peaky_peek.capture.redaction import Redactor
+from peaky_peek.capture import faults
+from peaky_peek.capture.redaction import Redactor, personal
+from peaky_peek.capture.redaction.credentials import REDACTED
 from peaky_peek.store.exchange_records import Q_FIELDS, R_FIELDS
 from peaky_peek.store.schema import EVENT_COLUMNS
 
@@ -57,7 +57,7 @@ _SESSION_IDS = ("root_session_id", "parent_session_id")
 _SESSION_FACTS = ("status", "owner", "code_hash", "git_commit", "started_at", "ended_at", "score")
 
 
-class ThoroughRedactor(Redactor):
+class CustomRedactor(Redactor):
     """Replaces secrets, and what else is wished.
 
     Args:
@@ -67,7 +67,7 @@ class ThoroughRedactor(Redactor):
         functions: change each text in turn. What one fails on is replaced as a whole.
 
     Example:
-        >>> redactor = ThoroughRedactor(key=lambda: b"k", patterns=[re.compile("ACME-[0-9]+")])
+        >>> redactor = CustomRedactor(key=lambda: b"k", patterns=[re.compile("ACME-[0-9]+")])
         >>> redactor.clean(b'{"note": "ticket ACME-17 is done"}')
         b'{"note": "ticket [redacted:custom:962331b1] is done"}'
     """
@@ -243,7 +243,7 @@ def redactor_for(redact: Any, key: Callable[[], bytes]) -> Redactor:
         )
     if words == ["secrets"] * len(wishes):
         return Redactor(key=key)
-    return ThoroughRedactor(key=key, pii="pii" in words, patterns=patterns, functions=functions)
+    return CustomRedactor(key=key, pii="pii" in words, patterns=patterns, functions=functions)
 
 
 def _is_json(data: bytes) -> bool:
