@@ -308,7 +308,16 @@ def _nested(kind: Any, depth: int) -> Any:
 
 
 @pytest.mark.parametrize(
-    "kind", [lambda v: [v], lambda v: {"a": v}, lambda v: frozenset([v]), lambda v: [{1: (v,)}]], ids=str
+    "kind",
+    [
+        lambda v: [v],
+        lambda v: (v,),
+        lambda v: (1, v),
+        lambda v: {"a": v},
+        lambda v: frozenset([v]),
+        lambda v: [{1: (v,)}],
+    ],
+    ids=str,
 )
 def test_what_is_nested_a_hundred_thousand_deep_costs_only_itself(kind: Any) -> None:
     with pp.trace_session("deep") as ctx:
