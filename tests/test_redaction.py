@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 from peaky_peek import encoding
 from peaky_peek.capture.providers import sse
 from peaky_peek.capture.redaction import Redactor, load_key
-from peaky_peek.capture.redaction.credentials import SHAPES
+from peaky_peek.capture.redaction.credentials import SHAPES, is_sought_by_itself
 from peaky_peek.capture.redaction.detection import screens
 from peaky_peek.encoding import Repr
 from tests.bench.bench_privacy import changes, leaves_of
-from tests.planted import HEX, PEM, SECRETS, rand
+from tests.planted import HEX, LOGIN, PEM, SECRETS, UPPER, rand
 from tests.soak import soak_secrets
 
 REDACTED = re.compile(r"\[redacted:[a-z-]+:[0-9a-f]{8}\]")
@@ -110,6 +110,62 @@ def test_secrets_are_known_by_their_place(redactor, text, secret):
 
 
 @pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("GET / HTTP/1.1\r\nCookie: sid={}; theme=dark\r\n\r\n", rand(40)),
+        ("HTTP/1.1 200 OK\r\nSet-Cookie: sid={}; HttpOnly\r\n\r\n", rand(40)),
+        ("HOME=/root\nGITEA_TOKEN={}\nA=1", rand(40)),
+        ('export VERCEL_TOKEN="{}"', rand(24)),
+        ("environ({{'A': 'b', 'SLACK_TOKEN': '{}'}})", rand(40)),
+        ('{{"bot_token": "{}"}}', rand(40)),
+        ("users:\n- name: admin\n  user:\n    token: {}\n", rand(60)),
+        ("GET /download?token={}&id=1", rand(30)),
+        ("https://a.example/cb#access_token=x&id_token={}", rand(30)),
+        ("gh auth login --token {}", rand(40)),
+        ("Config(token='{}')", rand(20)),
+        ("https://b.s3.amazonaws.com/k?X-Amz-Security-Token={}", rand(80)),
+        ("DEEPGRAM_KEY={}\n", rand(40, HEX)),
+        ("SECRET_KEY_BASE={}\n", rand(64, HEX)),
+        ("SMTP_PASS={}\n", rand(12)),
+        ('{{"user": "x", "pass": "{}"}}', rand(16)),
+        ("curl -s -X POST -u admin:{} https://api.example.com", rand(20)),
+        ("curl --user 'admin:{}' https://api.example.com", rand(20)),
+        ("requests.get(url, auth=('bob', '{}'))", rand(20)),
+        ('{{"auths": {{"https://index.docker.io/v1/": {{"auth": "{}"}}}}}}', LOGIN),
+        ("//registry.example.com/:_auth={}", LOGIN),
+        ("client-key-data: {}", base64.b64encode(PEM.format("RSA PRIVATE").encode()).decode()),
+        ("Access key ID,Secret access key\nAKIA" + rand(16, UPPER) + ",{}\n", rand(40)),
+        ("boto3.Session('AKIA" + rand(16, UPPER) + "', '{}')", rand(40)),
+        ('[{{"name": "X-Api-Key", "value": "{}"}}]', rand(20)),
+        ("- name: DB_PASSWORD\n  value: {}\n", rand(20)),
+        ("<user>u</user><password>{}</password>", rand(20)),
+        ('<add key="ApiKey" value="{}" />', rand(20)),
+        ("Server=x;Pwd={{{}}};Encrypt=yes;", rand(16)),
+        ("postgres://u:{}@host/db", rand(10) + "/" + rand(10)),
+        ("postgres://u:{}@host/db", rand(10) + "#" + rand(10)),
+        ('api_key: str = "{}"', rand(20)),
+        ('os.environ["API_KEY"] = "{}"', rand(20)),
+        ('apiKey := "{}"', rand(20)),
+        ("'password' => '{}',", rand(20)),
+        ("ENV API_KEY {}", rand(20)),
+        ("machine api.github.com login bob password {}", rand(20)),
+        ("Authorization: DeepL-Auth-Key {}", rand(20)),
+        ("Your API key: {}", rand(20)),
+        ("| API key | {} |", rand(20)),
+        ("my password is {}", rand(20)),
+        ("passwort: {}", rand(20)),
+    ],
+)
+def test_secrets_are_known_where_programs_and_people_write_them(redactor, text, secret):
+    for value in (text.format(secret), json.dumps({"output": text.format(secret), "after": 1})):
+        cleaned = redactor.clean(encoding.encode({"value": value}))
+        assert secret.encode() not in cleaned
+        assert REDACTED.search(cleaned.decode())
+        assert redactor.clean(cleaned) == cleaned
+        assert value == text.format(secret) or json.loads(encoding.decode(cleaned)["value"])["after"] == 1
+
+
+@pytest.mark.parametrize(
     "harmless",
     [
         {"usage": {"input_tokens": 12, "output_tokens": 5}, "max_tokens": 100, "token_count": 3, "stop_token": "</s>"},
@@ -123,6 +179,11 @@ def test_secrets_are_known_by_their_place(redactor, text, secret):
         "api_key = os.environ['OPENAI_API_KEY']; password = getpass.getpass(); token = self.token",
         "password=settings.DB_PASSWORD, secret=${SECRET}, api_key=<API_KEY>, pwd=%PWD%",
         "-----BEGIN PRIVATE KEY----- is how such a file begins. -----BEGIN CERTIFICATE-----\n" + rand(64),
+        "HOME=/root\nPWD=/home/user/project1\nOLDPWD=/tmp\nThe secret investigation of The Simpsons 1989. cwd pwd: /x9",
+        "https://tidelift.com/pkg/pypi-jsonschema-specifications TASK SKU SK1234 in DISK cookie={user_cookie}",
+        "password: ${{ secrets.PYPI_TOKEN_2 }} and token: ${{ secrets.GITHUB_TOKEN }}; auth=('user', 'pass')",
+        "http://localhost:8000/users/@me and https://cdn.jsdelivr.net/npm/vue@3.2.1, curl -u $USER:$PASS https://x.y",
+        {"nextPageToken": "CAoQAA1234567890abcdef", "pass": "yes", "auth": "required", "PUBLIC_KEY": rand(40)},
         "git clone https://github.com/org/repo@v1.2.3 and ssh://git@github.com/org/repo",
     ],
 )
@@ -177,7 +238,7 @@ def test_a_clean_record_comes_back_as_the_same_object(redactor):
 
 def test_the_prefilter_misses_no_marker_and_stays_small_enough_to_be_fast():
     first, second = screens()
-    markers = {marker for shape in SHAPES for marker in shape.markers} - {b"@"}
+    markers = {marker for shape in SHAPES for marker in shape.markers if is_sought_by_itself(marker)}
     assert not [marker for marker in markers if not any(part in marker for part in (*first, *second))]
     assert max(len(first), len(second)) <= 64
 
@@ -258,7 +319,7 @@ def test_hostile_text_costs_little_more_than_plain_text(redactor):
 
 BEFORE = st.sampled_from([" ", "\n", "\t", '"', "\\", "\u0000", "é", "“", "=", "/", "(", "\\n", ": "])
 AFTER = st.sampled_from([" ", "\n", '"', "\\", "\u0000", "é", "”", ")", ",", ";", "\\n"])
-PLANTED = st.sampled_from([secret for _, secret in SECRETS])
+PLANTED = st.sampled_from([secret for kind, secret in SECRETS if kind != "twilio"])  # sought where words begin
 TELLING = re.compile("(?i)key|pass|pwd|secret|auth|token|cookie|connection")
 TEXT = st.text(max_size=30).filter(lambda text: not TELLING.search(text))
 PLANT = st.tuples(TEXT, BEFORE, PLANTED, AFTER, TEXT)

@@ -1,8 +1,6 @@
-"""What credentials look like: one `Shape` for each kind, found by a literal marker and proven by a pattern.
+"""Credentials that are known by where they stand: in URLs, headers, command lines, under telling keys.
 
-A marker is a literal that ordinary text, ids and URLs hardly ever contain. Only where one stands is the pattern tried,
-anchored there, so patterns cost nothing on a clean record. They read encoded bytes (JSON or raw bodies): no pattern
-crosses a quote or ends inside an escape. What could be repeated at length is bounded, so hostile text stays cheap.
+Together with those that are known by their own shape (see `tokens`) they are all that is sought.
 """
 
 from __future__ import annotations
@@ -10,49 +8,14 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable
-from typing import NamedTuple
+
+from peaky_peek.capture.redaction.tokens import EDGE, TOKENS, Shape
 
 REDACTED = re.compile(rb"\[redacted:[a-z-]+:[0-9a-f]{8}\]")
 """What stands in place of a secret."""
 
-# A token begins at the edge of a word. A letter before it does not count when it ends an escape (`\nsk-`, `%3Dsk-`),
-# and it must not begin with the second half of one (`\nvapi-`), which is where an odd number of backslashes stands.
-_ODD = b"|".join(rb"(?<=(?<!\\)%b)" % (rb"\\" * backslashes) for backslashes in (1, 3, 5, 7))
-_EDGE = rb"(?:(?<![A-Za-z0-9])|(?<=\\[bfnrt])|(?<=\\u[0-9a-fA-F]{4})|(?<=%[0-9A-F]{2}))"
-_EDGE += b"(?!(?:" + _ODD + b")[bfnrtu])"
-_BREAK = rb"(?:\s|\\+[nrt]|%0[ADad]|[|>#])"  # a line break in text, JSON, JSON inside JSON, URLs; begins of lines
 _WORD = rb"[^\s\"'\\,;&<>(){}\[\]|`]"
 _MIXED = b"(?=" + _WORD + b"{0,256}[0-9])(?=" + _WORD + b"{0,256}[A-Za-z])"  # letters and digits: no word, no number
-
-
-class Shape(NamedTuple):
-    """One kind of credential.
-
-    Attributes:
-        kind: The word that stands for it afterwards.
-        markers: Literals; every such credential has one of them.
-        pattern: The proof. Its last group that took part, or else the whole match, is the credential.
-        back: Where the pattern begins: so many bytes before the marker, or at the last such literal before it.
-        holds: What a pattern cannot say about the credential.
-    """
-
-    kind: str
-    markers: tuple[bytes, ...]
-    pattern: bytes
-    back: int | bytes = 0
-    holds: Callable[[bytes], bool] | None = None
-
-    @property
-    def names_it(self) -> bool:
-        """Whether the kind says what a credential is, not where one was found."""
-        return self.kind not in ("secret", "value", "list", "bytes")
-
-
-def _prefixed(kind: str, prefixes: str, body: str = "[A-Za-z0-9_-]{20,}") -> Shape:
-    """A kind whose first letters say what it is."""
-    markers = tuple(prefix.encode() for prefix in prefixes.split())
-    starts = b"|".join(marker.replace(b".", rb"\.") for marker in markers)
-    return Shape(kind, markers, _EDGE + b"(?:" + starts + b")" + body.encode())
 
 
 def _is_login(text: bytes) -> bool:
@@ -82,84 +45,6 @@ def _is_unlike_ours(items: bytes) -> bool:
     return bool(re.sub(rb"[\s\"'\\,]", b"", REDACTED.sub(b"", items)))
 
 
-_TOKENS = (
-    _prefixed("anthropic", "sk-ant-", r"[\w-]{12,}"),
-    _prefixed("openrouter", "sk-or-", r"[\w-]{12,}"),
-    _prefixed("langfuse", "sk-lf-", r"[\w-]{12,}"),
-    _prefixed("openai", "sk-proj- sk-svcacct- sk-admin- sk-None-", r"[\w-]{12,}"),
-    # sk- alone also begins names of CSS classes, so what follows must have a long unbroken run.
-    _prefixed("openai", "sk-", r"(?!ant-|or-|lf-|proj-|svcacct-|admin-)(?=[\w-]{0,128}[A-Za-z0-9]{16})[\w-]{20,}"),
-    _prefixed("google", "AIza", r"[\w-]{30,}"),
-    _prefixed("google", "ya29. GOCSPX-", r"[\w.-]{20,}"),
-    _prefixed("groq", "gsk_", "[A-Za-z0-9]{20,}"),
-    _prefixed("huggingface", "hf_", "[A-Za-z0-9]{20,}"),
-    _prefixed("xai", "xai-"),
-    _prefixed("perplexity", "pplx-"),
-    _prefixed("replicate", "r8_", "[A-Za-z0-9]{30,}"),
-    _prefixed("fireworks", "fw_", "[A-Za-z0-9]{20,}"),
-    _prefixed("cerebras", "csk-", "[A-Za-z0-9]{30,}"),
-    _prefixed("nvidia", "nvapi-"),
-    _prefixed("together", "tgp_v1_"),
-    _prefixed("langsmith", "lsv2_pt_ lsv2_sk_"),
-    _prefixed("tavily", "tvly-"),
-    _prefixed("jina", "jina_", "[A-Za-z0-9]{20,}"),
-    _prefixed("firecrawl", "fc-", "[0-9a-f]{32}"),
-    _prefixed("pinecone", "pcsk_"),
-    _prefixed("wandb", "wandb_v1_"),
-    _prefixed("databricks", "dapi", "[0-9a-f]{32}(?:-[0-9])?"),
-    _prefixed("github", "ghp_ gho_ ghu_ ghs_ ghr_ github_pat_"),
-    _prefixed("gitlab", "glpat- gldt- glrt-", r"[\w.-]{16,}"),
-    _prefixed("atlassian", "ATATT3 ATCTT3 ATBB", "[A-Za-z0-9_=-]{24,}"),
-    _prefixed("slack", "xoxb- xoxp- xoxa- xoxo- xoxr- xoxs- xoxc- xoxd- xoxe. xoxe- xapp-", "[A-Za-z0-9.-]{10,}"),
-    _prefixed("slack", "hooks.slack.com", "/(?:services|workflows)/[A-Za-z0-9/_-]{16,}"),
-    _prefixed("discord", "discord.com discordapp.com", r"/api/webhooks/[0-9]+/[\w-]{20,}"),
-    _prefixed("stripe", "sk_live_ sk_test_ rk_live_ rk_test_ whsec_", "[A-Za-z0-9+/=]{10,}"),
-    _prefixed("shopify", "shpat_", "[A-Fa-f0-9]{20,}"),
-    _prefixed("square", "sq0atp- sq0csp-"),
-    _prefixed("sendgrid", "SG.", r"[\w-]{16,}\.[\w-]{16,}"),
-    _prefixed("twilio", " ".join(f"SK{digit}" for digit in "0123456789abcdef"), "[0-9a-f]{31}"),
-    _prefixed("mailgun", "key-", "[0-9a-f]{32}"),
-    Shape("mailchimp", (b"-us1", b"-us2"), _EDGE + rb"[0-9a-f]{32}-us[0-9]{1,2}", back=32),
-    Shape("telegram", (b":AA", b"%3AAA"), rb"(?<=[0-9]{8})(?::|%3A)(AA[\w-]{32,})"),
-    _prefixed("npm", "npm_", "[A-Za-z0-9]{30,}"),
-    _prefixed("pypi", "pypi-"),
-    _prefixed("rubygems", "rubygems_", "[0-9a-f]{40,}"),
-    _prefixed("docker", "dckr_pat_ dckr_oat_"),
-    _prefixed("digitalocean", "dop_v1_ doo_v1_ dor_v1_", "[0-9a-f]{40,}"),
-    _prefixed("heroku", "HRKU-"),
-    _prefixed("netlify", "nfp_", "[A-Za-z0-9]{30,}"),
-    _prefixed("supabase", "sbp_ sb_secret_"),
-    _prefixed("planetscale", "pscale_tkn_ pscale_pw_ pscale_oauth_", r"[\w.=-]{20,}"),
-    _prefixed("doppler", "dp.pt. dp.st. dp.ct. dp.sa. dp.scim. dp.audit.", r"[\w.-]{20,}"),
-    _prefixed("vault", "hvs."),
-    Shape("terraform", (b".atlasv1.",), _EDGE + rb"[A-Za-z0-9]{14}\.atlasv1\.[\w=-]{40,}", back=14),
-    _prefixed("pulumi", "pul-", "[0-9a-f]{40}"),
-    _prefixed("grafana", "glsa_ glc_", "[A-Za-z0-9+/=_-]{24,}"),
-    _prefixed("sentry", "sntrys_ sntryu_", "[A-Za-z0-9+/=_-]{24,}"),
-    _prefixed("newrelic", "NRAK-"),
-    _prefixed("notion", "ntn_ secret_", "[A-Za-z0-9]{32,}"),
-    _prefixed("linear", "lin_api_ lin_oauth_"),
-    _prefixed("figma", "figd_"),
-    _prefixed("postman", "PMAK-", "[0-9a-f]{20,}-[0-9a-f]{20,}"),
-    _prefixed("age", "AGE-SECRET-KEY-1", "[0-9A-Z]{40,}"),
-    _prefixed("aws", "AKIA ASIA", "[A-Z0-9]{16}(?![A-Za-z0-9])"),
-    _prefixed("aws", "FwoGZXIvYXdz IQoJb3JpZ2lu bedrock-api-key-", "[A-Za-z0-9+/=_-]{40,}"),
-    _prefixed("alibaba", "LTAI", "[A-Za-z0-9]{16,}"),
-    Shape("azure", (b"7Q~", b"8Q~"), _EDGE + rb"[\w~.-]{3}[78]Q~[\w~.-]{30,}", back=3),
-    Shape("azure", (b"JQQJ99",), _EDGE + rb"[A-Za-z0-9]{52}JQQJ99[A-Za-z0-9]{20,}", back=52),
-    _prefixed("mapbox", "sk.eyJ", r"[\w-]{20,}\.[\w-]{20,}"),
-    _prefixed("logfire", "pylf_v1_", r"[\w-]{20,}"),
-    _prefixed("jwt", "eyJ", r"[\w-]{8,1024}\.[\w-]{2,16384}\.[\w-]{8,}(?:\.[\w-]+)*"),
-    Shape(
-        "private-key",
-        (b"-----BEGIN",),
-        rb"-----BEGIN[A-Z0-9 %+]{1,40}PRIVATE(?: |%20|\+)KEY(?:(?: |%20|\+)BLOCK)?-----"
-        rb"(?:BREAK|(?:Proc-Type|DEK-Info|Version|Comment): ?[\w ,.()-]+)*"
-        rb"(?:(?:[A-Za-z0-9+/=]|%2[BFbf]|%3[Dd]){16,}BREAK*)+(?:[A-Za-z0-9+/=]|%2[BFbf]|%3[Dd])*BREAK*"
-        rb"(?:-----END[A-Z0-9 %+]+-----BREAK?)?".replace(b"BREAK", _BREAK),
-    ),
-)
-
 # Proven by the place. All these are of one kind, so that a secret has one name wherever it stands.
 _PLACES = (
     Shape("secret", (b"earer ", b"EARER "), rb"(?i:earer) +(" + _MIXED + rb"[\w.~+/=-]{8,}|[\w.~+/=-]{24,})"),
@@ -171,7 +56,40 @@ _PLACES = (
         back=b"://",
         holds=_is_filled,
     ),
+    Shape(
+        "secret",
+        (b"@",),
+        rb"(?<!http)(?<!https)://(?!\[redacted:)[^\s/@:\"'\\<>]*:(?![0-9]{1,5}[/?#])([^\s\"'\\<>{}$]{1,512})@(?=[\w\[.-])",
+        back=b"://",
+        holds=_is_filled,
+    ),
     Shape("secret", (b"@",), rb"://([\w.~+=-]{20,512})@(?=\w)", back=b"://"),
+    Shape(
+        "secret",
+        (b"AKIA", b"ASIA"),
+        b"." + EDGE + rb"A[KS]IA[A-Z0-9]{16}[\s,;:|\\\"']{1,8}([A-Za-z0-9/+]{40})(?![A-Za-z0-9/+=])",
+        back=1,
+    ),
+    Shape(
+        "secret",
+        (b"curl ",),
+        rb"curl [^\n]{0,300}?(?<= )(?:-u|--user)[ =]?\\*[\"']?[\w.@+-]{1,128}:([^\s\"'\\]{3,256})",
+        holds=_is_filled,
+    ),
+    Shape(
+        "secret",
+        (b"auth=(",),
+        rb"auth=\(\s*(\\*[\"'])[^\"'\\]{1,128}\1\s*,\s*(\\*[\"'])([^\"'\\]{3,256})\2\s*\)",
+        holds=_is_filled,
+    ),
+    Shape(
+        "secret",
+        (b'"auth"', b'"auth\\', b"_auth="),
+        rb"[\"_]auth(?:\\*\"\s*:\s*\\*\"|=)([A-Za-z0-9+/]{6,}={0,2})(?![\w+/=-])",
+        holds=_is_login,
+    ),
+    Shape("secret", (b"auth=",), rb"(?<=[?&])auth=([\w%+/=-]{16,})"),
+    Shape("secret", (b"ookie: ",), rb"ookie: +([\w.!#$%&*+^|~-]{1,128}=[\w%+/.~-]{8}[^\"'\\\r\n]{0,8192})"),
     Shape(
         "secret",
         (b"sig=", b"Signature="),
@@ -180,12 +98,13 @@ _PLACES = (
 )
 
 _KEYS = (
-    "password", "passwd", "passphrase", "pwd", "secret", "secret key", "secret access key", "api key", "access key",
-    "private key", "signing key", "encryption key", "account key", "shared access key", "subscription key",
-    "master key", "auth key", "authorization", "api token", "access token", "refresh token", "auth token",
-    "session token", "apikey", "accesskey",
+    "password", "passwort", "passwd", "passphrase", "pwd", "secret", "secret key", "secret key base",
+    "secret access key", "api key", "access key", "private key", "signing key", "encryption key", "account key",
+    "shared access key", "subscription key", "master key", "auth key", "authorization", "api token", "access token",
+    "refresh token", "auth token", "session token", "apikey", "accesskey",
 )  # fmt: skip
-_KEY = rb"(?<!\[redacted:)(?i:" + b"|".join(key.replace(" ", "[_-]?").encode() for key in _KEYS) + b")"
+_KEY = b"|".join(key.replace(" ", "[ _-]?").encode() for key in _KEYS)
+_KEY = rb"(?<!\[redacted:)(?i:" + _KEY.replace(b"pwd", b"pwd(?![=: ]{1,2}~?/)") + b")"  # PWD may be a folder
 _SCHEME = rb"(?:(?i:Bearer|Basic|Token|Bot|Digest|ApiKey|Key) +)?"  # says how, not what: it stays
 
 
@@ -199,20 +118,30 @@ def _spellings(phrase: str) -> set[bytes]:
     return {style.encode() for style in styles}
 
 
-_KEY_MARKERS = tuple(sorted(set().union(*map(_spellings, _KEYS))))
-_TOKEN_MARKERS = tuple(
-    quote + word
-    for quote in (b'"', b"'")
-    for word in (b"token", b"Token", b"cookie", b"Cookie", b"set-cookie", b"Set-Cookie")
-)
+def _ending(words: bytes, *ends: bytes) -> tuple[bytes, ...]:
+    return tuple(word + end for word in words.split() for end in ends)
+
+
+_KEY_MARKERS = tuple(sorted(set().union(*map(_spellings, _KEYS)) | {b"api key", b"API key", b"Api key", b"API Key"}))
+_COOKIES = _ending(b"\"cookie 'cookie \"Cookie 'Cookie \"set-cookie 'set-cookie \"Set-Cookie 'Set-Cookie", b"")
+_QUOTES = (b'"', b"'", b"\\")
+_TOKEN = rb"(?<!page_)(?<!page)(?<!Page)(?<!next_)(?<!next)(?<!sync_)(?<!Trial)(?i:token)"  # of a list is no credential
+_TOKENS = b"token Token TOKEN"
+_RANDOM = b"(?=[A-Za-z0-9])" + _MIXED + b"(?=" + _WORD + b"{0,128}[A-Za-z0-9]{12})" + _WORD + b"{16,1024}+"
+_PLAIN = b"[A-Za-z0-9+=_!%^*~-]"
+_CASES = b"(?:" + b"".join(b"(?=" + _PLAIN + b"{0,64}" + one + b")" for one in (b"[a-z]", b"[A-Z]", b"[0-9]"))
+_CASES += _PLAIN + b"{12,512}|[0-9a-f]{32,})"
 
 
 def _under(
     pattern: bytes, key: bytes = _KEY, markers: tuple[bytes, ...] = _KEY_MARKERS, kind: str = "secret",
     holds: Callable[[bytes], bool] = _is_filled,
 ) -> Shape:  # fmt: skip
-    """The value under a telling key; KEY, KEYS, SCHEME, MIXED and WORD in `pattern` stand for the parts so named."""
-    parts = {b"KEYS": key + b"(?i:s?)", b"KEY": key, b"SCHEME": _SCHEME, b"MIXED": _MIXED, b"WORD": _WORD}
+    """The value under a telling key; the words in capitals in `pattern` stand for the parts so named."""
+    parts = {
+        b"KEYS": key + b"(?i:s?)", b"KEY": key, b"SCHEME": _SCHEME, b"MIXED": _MIXED, b"WORD": _WORD,
+        b"RANDOM": _RANDOM, b"CASES": _CASES,
+    }  # fmt: skip
     for name, part in parts.items():
         pattern = pattern.replace(name, part)
     return Shape(kind, markers, pattern, holds=holds)
@@ -229,6 +158,7 @@ def _in_json(backslashes: int) -> tuple[Shape, ...]:
     quote, value = quoted(backslashes)
     forms = {
         rb"KEYSQ\s*:\s*QSCHEME(VALUE)Q": "secret",
+        rb"KEYQ\s*,\s*QvalueQ\s*:\s*QSCHEME(VALUE)Q": "secret",
         rb"KEYSQ\s*:\s*\[\s*QSCHEME(VALUE)Q\s*\]": "secret",
         rb"KEYSQ\s*:\s*\[\s*(QVALUEQ(?:\s*,\s*QVALUEQ){1,256})\s*\]": "list",
         rb"KEYSQ\s*,\s*QSCHEME(VALUE)Q\s*\](?=\s*(?:,\s*\[|\]))": "secret",  # one of many pairs
@@ -256,25 +186,44 @@ _VALUES = (
     _under(rb"KEY=(WORD{3,1024}+)(?=(?:[&;]|(?:\s|\\n)+)\w+=)"),
     _under(rb"(?=[A-Z_-]+=)KEY=(WORD{4,1024}+)(?![(\[])"),
     # Code, prose, command lines: only what is neither a word nor a number.
+    _under(rb"(?<=;)KEY=\{([^\s{}\"'\\;]{3,256})\}(?=;)"),
+    _under(rb"KEY>([^\s<>\"'\\]{4,256})</"),
+    _under(rb"KEY(\\*[\"'])\s+value=\1(MIXED[^\"'\\]{6,1024})(?=\1)"),
+    _under(rb"KEY(?:\\+n|\s)\s*value: ?(?:\\*[\"'])?(WORD{4,1024}+)"),
     _under(rb"KEY=(\\*[\"'])SCHEME([^\"'\\]{3,256})(?=\1\s*[,)])"),
-    _under(rb"KEYS\s*(?:=>?|:)\s*(\\*[\"'])SCHEME(MIXEDWORD{6,1024}+)(?=\1)"),
-    _under(rb"KEYS(\\*[\"']), ?\1SCHEME(MIXED[^\"'\\]{6,1024})(?=\1\s*\))"),
-    _under(rb"KEY ?(?:=>?|:) ?SCHEME(MIXEDWORD{6,1024}+)(?![(\[])"),
-    _under(rb"(?<=--)KEY (MIXEDWORD{6,1024}+)"),
-    # Many harmless things are called token or cookie: these must be the whole key, and their values random.
     _under(
-        rb"[\"']KEY(\\*[\"'])\s*:\s*(?:\[\s*)?\1SCHEME(MIXED[^\"'\\]{16,})(?=\1)",
-        b"(?i:token|cookie|set-cookie)",
-        _TOKEN_MARKERS,
+        rb"KEYS(?:\\*[\"']\]?)?\s*(?:=>?|:=?|\?=|: ?(?:str|string|String) ?=)\s*(\\*[\"'])"
+        rb"SCHEME(MIXEDWORD{6,1024}+)(?=\1)"
     ),
+    _under(rb"KEYS(\\*[\"']), ?\1SCHEME(MIXED[^\"'\\]{6,1024})(?=\1\s*\))"),
+    _under(rb"KEY ?(?:=>?|:=?|\?=) ?SCHEME(MIXEDWORD{6,1024}+)(?![(\[])"),
+    _under(rb"KEY (?:is|was):? (MIXEDWORD{10,1024}+)(?![(\[])"),
+    _under(rb"KEY(?: | \| )(CASES)(?![\w./(\[])"),
+    _under(rb"(?<=--)KEY (MIXEDWORD{6,1024}+)"),
+    # Many harmless things are called cookie, token, key or pass: these values must be random.
+    _under(
+        rb"[\"']KEY(\\*[\"'])\s*:\s*(?:\[\s*)?\1SCHEME(MIXED[^\"'\\]{16,})(?=\1)", b"(?i:cookie|set-cookie)", _COOKIES
+    ),
+    _under(rb"KEY(\\*[\"'])\s*:\s*(?:\[\s*)?\1SCHEME(MIXED[^\"'\\]{16,})(?=\1)", _TOKEN, _ending(_TOKENS, *_QUOTES)),
+    _under(rb"KEY(?: ?= ?|: ?)(?:\\*[\"'])?SCHEME(RANDOM)(?![(\[])", _TOKEN, _ending(_TOKENS, b"=", b":", b" =")),
+    _under(rb"-KEY (RANDOM)", b"token", (b"-token ",)),
+    _under(rb"(?<=_)KEY(?:=|\\*[\"']: ?)(?:\\*[\"'])?(RANDOM)", b"(?<!PUBLIC_)KEY", _ending(b"KEY", b"=", *_QUOTES)),
+    _under(rb"(?<=_)KEY=(?:\\*[\"'])?(WORD{4,1024}+)", b"PASS", (b"PASS=",)),
+    _under(rb"(?<=[_\"'])KEY(\\*[\"'])\s*:\s*\1(MIXED[^\"'\\]{6,1024})(?=\1)", b"pass", (b'pass"', b"pass\\")),
 )
 
-SHAPES = _TOKENS + _PLACES + _VALUES
+SHAPES = TOKENS + _PLACES + _VALUES
 
-# What the prefilter seeks first: parts that many markers share. Not `_token`, which every count of tokens contains.
-STEMS = tuple(
-    stem.encode()
-    for stem in """assw ASSW assph ASSPH pwd Pwd PWD ecret ECRET uthoriz UTHORIZ _key -key Key KEY pikey sskey ookie
-    Token TOKEN pi_t pi-t ess_t ess-t esh_t esh-t uth_t uth-t ssion_t ssion-t xox dp. sq0 TT3 _v1_ k_live_ k_test_ sntry
-    lsv2_ dckr_ pscale_ lin_ discord""".split()
-)
+# What the prefilter seeks first: parts that many markers share. "_token" only with what makes it a key, for every count
+# of tokens contains it; "SK" only where words begin, for every other word in capitals does.
+STEMS = (
+    b"token =", b"curl ", b"PI key", b"pi key", b" SK", b'"SK', b"'SK", b"=SK", b":SK", b"nSK",
+    *b"""assw ASSW assph ASSPH pwd Pwd PWD ecret ECRET uthoriz UTHORIZ _key -key Key KEY pikey sskey ookie Token TOKEN
+    token" token' token\\ token= token: -token auth= xox dp. sq0 TT3 _v1_ _live_ k_test_ sntry lsv2_ dckr_ pscale_ lin_
+    discord glp shp pat- tskey-""".split(),
+)  # fmt: skip
+
+
+def is_sought_by_itself(marker: bytes) -> bool:
+    """Tell whether a marker contains a stem wherever it stands."""
+    return marker != b"@" and not marker.startswith(b"SK") and not marker.endswith(b"_token")

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import NamedTuple
 
-from peaky_peek.capture.redaction.credentials import REDACTED, SHAPES, STEMS, Shape
+from peaky_peek.capture.redaction.credentials import REDACTED, SHAPES, STEMS, is_sought_by_itself
+from peaky_peek.capture.redaction.tokens import Shape
 from peaky_peek.finishing import exchange_at_end
 
 Strike = tuple[int, int, int]  # which marker, and where it begins and ends
@@ -51,7 +52,7 @@ def prefilter() -> Callable[[bytes], list[Strike]]:
     exchange_at_end(search_with_the_lock)
 
     def strikes(data: bytes) -> list[Strike]:
-        if first(data) or second(data) or b"@" in data:
+        if first(data) or second(data) or b"@" in data or data.startswith(b"SK"):
             return markers(data, True)
         return []
 
@@ -70,10 +71,10 @@ def strikes_slowly(data: bytes, _overlapping: bool = True) -> list[Strike]:
 
 
 def screens() -> tuple[list[bytes], list[bytes]]:
-    """Return two lists of at most 64 literals. Every marker but "@" contains one of them."""
+    """Return two lists of at most 64 literals. Every marker that is sought by itself contains one of them."""
     parts = list(STEMS)
     for marker in sorted(_MARKERS, key=len):
-        if marker != b"@" and not any(part in marker for part in parts):
+        if is_sought_by_itself(marker) and not any(part in marker for part in parts):
             parts.append(marker)
     # Most text is small letters: literals that begin with them are told from it best by themselves, by four letters.
     parts.sort(key=lambda part: (len(part) > 3 and part.islower(), part))
