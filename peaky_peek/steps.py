@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 import pandas as pd
 
 from peaky_peek.store import dtypes
 from peaky_peek.store import query as query_language
 from peaky_peek.store.columns import EVENT_TYPES, MISSING, Columns, join, parent_rows, read
+from peaky_peek.store.connection import many
 from peaky_peek.vocabulary import CLOSES, FAMILIES, FAMILY_COLORS
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def matching(db: Database, frame: pd.DataFrame, query: str) -> Mask:
     for term in query_language.parse(query):
         where = query_language.event_condition(term, "v")
         sql = f"SELECT event_id FROM events e WHERE {in_tree} AND ({where.sql})"  # noqa: S608
-        parameters = where.parameters | {"sessions": orjson.dumps(frame.attrs["session_ids"]).decode()}
+        parameters = where.parameters | {"sessions": many(frame.attrs["session_ids"])}
         found = [row[0] for row in db.connection().execute(sql, parameters)]
         hits = frame["event_id"].isin(found) | frame["close_id"].isin(found)
         matches &= hits.to_numpy(bool) ^ term.negated

@@ -344,9 +344,9 @@ def test_one_odd_value_does_not_hold_up_the_store(store: Database) -> None:
 def test_ingestion_that_is_told_to_stop_leaves_the_rest_for_the_next(
     store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from peaky_peek.store import database
+    from peaky_peek.store import ingestion
 
-    monkeypatch.setattr(database, "_BATCH_BYTES", 1)
+    monkeypatch.setattr(ingestion, "_BATCH_BYTES", 1)
     monkeypatch.setattr("peaky_peek.store.writer.Writer.notify", lambda _: None)
     with pp.trace_session("long") as ctx:
         for number in range(5):

@@ -19,6 +19,7 @@ import orjson
 
 from peaky_peek.errors import PeekError
 from peaky_peek.events import EventType
+from peaky_peek.store.connection import many
 from peaky_peek.vocabulary import STATUSES
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def read(db: Database, session_ids: list[str]) -> list[Columns]:
     """Return the events of each session, from the cache where it is valid."""
     result = {}
     fresh = []
-    wanted = orjson.dumps(session_ids).decode()
+    wanted = many(session_ids)
     for session_id, is_open, stamp, cached_stamp, data in db.connection().execute(_CACHED, (wanted,)):
         if data is not None and stamp == cached_stamp:
             with suppress(ValueError, IndexError):  # damaged: it is only a copy

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+import orjson
+
 from peaky_peek.errors import PeekError, StoreLocked, StoreReadOnly, StoreUnreadable
 from peaky_peek.store.filesystem import Mode
 from peaky_peek.store.lockfile import LockFile
@@ -47,6 +49,11 @@ _UNUSABLE = (
 def locked(path: Path) -> StoreLocked:
     """Return the sentence for a store that another process keeps locked."""
     return StoreLocked(f"{path} is locked by another process: try again when it is done. {_SAFE}")
+
+
+def many(texts: Iterable[object]) -> str:
+    """Return texts as the one parameter that `json_each(?)` makes rows of."""
+    return orjson.dumps([str(text) for text in texts]).decode()
 
 
 class Cursor(sqlite3.Cursor):

@@ -1,4 +1,4 @@
-"""The SQLite store: connections, one a thread, and ingestion, which moves journal records into it exactly once."""
+"""The SQLite store: the file, its connections, one a thread, and transactions on them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from typing import cast
 
 from peaky_peek.errors import PeekError, StoreLocked, StoreReadOnly
 from peaky_peek.store import filesystem, journal, notices, schema
-from peaky_peek.store.batch import Batch
 from peaky_peek.store.connection import ELSEWHERE, Connection, LoneConnection, connect, locked, set_mode
 from peaky_peek.store.filesystem import Mode
+from peaky_peek.store.ingestion import ingest_segment
 
-_BATCH_BYTES = 8 << 20
 _TURN = 5.0
 """Seconds that SQLite waits for a lock before we look at the clock again."""
 _inherited: list[object] = []
@@ -142,73 +141,9 @@ class Database:
             raise locked(self.path)
         try:
             self.connection()
-            return 0 if self.read_only else sum(self._ingest_segment(path, deadline, stopped) for path in pending)
+            return 0 if self.read_only else sum(ingest_segment(self, path, deadline, stopped) for path in pending)
         finally:
             self._ingesting.release()
-
-    def _ingest_segment(self, path: Path, deadline: float, stopped: Callable[[], bool]) -> int:
-        dead = journal.claim(path)
-        count = 0
-        try:
-            if journal.version_of(path) > journal.VERSION:  # left for newer code; `health` says so
-                return 0
-            if path.stat().st_size > max(_offset(self.connection(), path.name), journal.START):
-                count = sum(self._batches(path, deadline, stopped, is_complete=dead is not None))
-            if dead is not None and not stopped():
-                with suppress(StoreLocked):  # all of it is in the store, and the next one who ingests cleans up
-                    self._bury(path, min(deadline, time.monotonic() + 0.5))
-        except OSError:  # another process took it in and deleted it meanwhile; or it cannot be read: `health` says so
-            pass
-        finally:
-            if dead is not None:
-                os.close(dead)
-        return count
-
-    def _batches(self, path: Path, deadline: float, stopped: Callable[[], bool], *, is_complete: bool) -> Iterator[int]:
-        """Ingest a segment in transactions of bounded size; yields how many records each took."""
-        more = True
-        while more and not stopped():
-            with self.write(deadline) as connection:
-                start = end = _offset(connection, path.name)
-                batch = Batch(connection, path.name, start)
-                more = False
-                for body, end in journal.read(path, start, is_complete=is_complete):
-                    batch.add(body, end)
-                    if end - start > _BATCH_BYTES or stopped():
-                        more = True
-                        break
-                batch.flush()
-                if end > start:
-                    connection.execute(
-                        "INSERT INTO journals (name, offset) VALUES (?, ?)"
-                        " ON CONFLICT (name) DO UPDATE SET offset = excluded.offset",
-                        (path.name, end),
-                    )
-            yield batch.count
-
-    def _bury(self, path: Path, deadline: float) -> None:
-        """Delete the segment of a process that is gone, and end what it left open.
-
-        Whoever is killed in the middle of it leaves the rest to the next one: sessions end before the segment goes,
-        and the segment goes before the offset that says all of it is in the store.
-        """
-        busy, log, written = self.connection().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        if busy or log != written:  # a reader needs the log as it was: the next one who ingests finds it in the file
-            return
-        is_over = False
-        while not is_over:
-            with self.write(deadline) as connection:  # one at a time: the last to bury a segment of a process sees it
-                rest = {journal.owner_of(one.name) for one in self.segments() if one.name != path.name}
-                running = "SELECT session_id, owner FROM sessions WHERE status = 'running' AND owner IS NOT NULL"
-                left = [session for session, owner in connection.execute(running).fetchall() if owner not in rest]
-                for session in left:
-                    Batch(connection, path.name).end_session(session)
-                    connection.execute("UPDATE sessions SET status = 'interrupted' WHERE session_id = ?", (session,))
-                if not left:
-                    journal.sweep(path.parent)
-                    path.unlink(missing_ok=True)
-                    connection.execute("DELETE FROM journals WHERE name = ?", (path.name,))
-                    is_over = True
 
     def segments(self) -> list[Path]:
         """Return the segments of all processes that journal for this store."""
@@ -284,8 +219,3 @@ def _insist(connection: Connection, statement: str, deadline: float) -> None:
             if time.monotonic() >= deadline:
                 raise
     connection.be_patient(_TURN)
-
-
-def _offset(connection: Connection, name: str) -> int:
-    row = connection.execute("SELECT offset FROM journals WHERE name = ?", (name,)).fetchone()
-    return int(row[0]) if row else 0

@@ -14,7 +14,7 @@ import orjson
 
 from peaky_peek.errors import SessionOpen, StoreLocked, StoreReadOnly
 from peaky_peek.store import journal
-from peaky_peek.store.connection import ELSEWHERE
+from peaky_peek.store.connection import ELSEWHERE, many
 
 if TYPE_CHECKING:
     from peaky_peek.store.connection import Connection
@@ -72,7 +72,7 @@ def _living(db: Database) -> set[str]:
 
 def _check(connection: Connection, session_ids: list[str], living: set[str]) -> list[str]:
     """Return the ids with those of nested sessions, none of which is open."""
-    found = connection.execute(_NESTED, (_json(session_ids),)).fetchall()
+    found = connection.execute(_NESTED, (many(session_ids),)).fetchall()
     for session_id, name, status, owner in found:
         if status == "running" and owner in living:
             raise SessionOpen(f"The session {name or session_id!r} is still being recorded: end it, then delete it.")
@@ -82,7 +82,7 @@ def _check(connection: Connection, session_ids: list[str], living: set[str]) -> 
 def _marks(connection: Connection, session_ids: list[str]) -> set[str]:
     """Return by which ids records belong to the sessions."""
     sql = f"SELECT exchange_id FROM exchanges WHERE session_id {_THESE}"  # noqa: S608
-    exchanges = connection.execute(sql, (_json(session_ids),)).fetchall()
+    exchanges = connection.execute(sql, (many(session_ids),)).fetchall()
     return {*session_ids, *(exchange_id for (exchange_id,) in exchanges)}
 
 
@@ -94,11 +94,11 @@ def _concerns(body: bytes, marks: set[str]) -> bool:
             return any(isinstance(part, str) and part in marks for part in header[1:])
         except (ValueError, TypeError):
             pass
-    return any(_json(mark).encode() in body for mark in marks)
+    return any(orjson.dumps(mark) in body for mark in marks)
 
 
 def _delete_rows(connection: Connection, session_ids: list[str], marks: set[str]) -> None:
-    these = (_json(session_ids),)
+    these = (many(session_ids),)
     (last,) = connection.execute("SELECT max(rowid) FROM events").fetchone()
     for (table,) in connection.execute(_WITH_SESSION).fetchall():
         connection.execute(f"DELETE FROM {table} WHERE session_id {_THESE}", these)  # noqa: S608 - a table of ours
@@ -126,7 +126,3 @@ def _leave_nothing_behind(db: Database, deadline: float) -> None:
                 " some of their bytes until it is done: delete another session then, or run VACUUM."
             )
         time.sleep(0.05)
-
-
-def _json(value: object) -> str:
-    return orjson.dumps(value).decode()

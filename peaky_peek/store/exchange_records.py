@@ -19,6 +19,7 @@ import orjson
 from peaky_peek.events import Event, LLMRequest
 from peaky_peek.store import exchanges, records, schema
 from peaky_peek.store.batch import ENDINGS, INGESTERS
+from peaky_peek.store.connection import many
 from peaky_peek.store.exchanges import Exchange
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Past:
         """Return the events of these types after a position, newest first."""
         where = "position > ? AND position < ? AND event_type IN (SELECT value FROM json_each(?))"
         order = "ORDER BY position DESC, rowid DESC LIMIT ?"
-        return self._select(f"{where} {order}", after, self._before, orjson.dumps(types).decode(), limit)
+        return self._select(f"{where} {order}", after, self._before, many(types), limit)
 
     def _select(self, where: str, *values: Any) -> list[Event]:
         sql = f"SELECT {', '.join(schema.EVENT_COLUMNS)} FROM events WHERE session_id = ? AND {where}"  # noqa: S608

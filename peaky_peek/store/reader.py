@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from peaky_peek.encoding import decode
 from peaky_peek.errors import EventNotFound, SessionNotFound, StoreUnreadable
 from peaky_peek.events import Event, LLMRequest
+from peaky_peek.store.connection import many
 from peaky_peek.store.exchanges import answer_to
 from peaky_peek.store.html import event_html, session_html
 from peaky_peek.store.records import event_from_row, is_history, unfolded
@@ -98,7 +97,7 @@ def read_session(db: Database, session_id: str) -> Session:
 def read_sessions(db: Database, session_ids: Iterable[str]) -> Iterator[Session]:
     """Yield the sessions with these ids that are in the store, in the order asked."""
     sql = f"{_SESSION} JOIN json_each(?) wanted ON wanted.value = session_id ORDER BY wanted.key"
-    for row in db.connection().execute(sql, (_json(session_ids),)):
+    for row in db.connection().execute(sql, (many(session_ids),)):
         values = dict(zip(_STORED, row, strict=True))
         start, end = values["started_at"], values["ended_at"]
         values["started_at"], values["ended_at"] = _time(start), _time(end)
@@ -127,7 +126,7 @@ def read_event(db: Database, event_id: str) -> Event:
 def events_by_id(db: Database, event_ids: Iterable[str]) -> list[Event]:
     """Return the events with these ids that are in the store, typed, in the order asked."""
     sql = f"{_EVENT} JOIN json_each(?) wanted ON wanted.value = e.event_id ORDER BY wanted.key"
-    return _typed(db, db.connection().execute(sql, (_json(event_ids),)))
+    return _typed(db, db.connection().execute(sql, (many(event_ids),)))
 
 
 def read_events(
@@ -143,7 +142,7 @@ def read_events(
     """
     of_types = "" if types is None else "AND e.event_type IN (SELECT value FROM json_each(:types))"
     sql = f"{_EVENT} WHERE e.session_id = :session_id {of_types} ORDER BY e.position, e.rowid"
-    parameters = {"session_id": session_id, "types": _json(types or ())}
+    parameters = {"session_id": session_id, "types": many(types or ())}
     rows = db.connection().execute(sql, parameters)
     return _typed(db, rows, Messages(db, whole=whole))
 
@@ -213,7 +212,3 @@ class Messages:
 
 def _time(microseconds: int | None) -> dt.datetime | None:
     return None if microseconds is None else _EPOCH + dt.timedelta(microseconds=microseconds)
-
-
-def _json(texts: Iterable[str]) -> str:
-    return orjson.dumps([str(text) for text in texts]).decode()

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from peaky_peek.events import Event
+from peaky_peek.store.connection import many
 from peaky_peek.store.reader import Messages
 from peaky_peek.store.schema import EVENT_COLUMNS
 
@@ -48,7 +47,7 @@ class Tail:
         """Yield the events of a run that are no news any more."""
         if self._at is None:
             self._at = self._newest()
-        wanted = {"root": root, "upto": self._at, "types": _json(list(types))}
+        wanted = {"root": root, "upto": self._at, "types": many(types)}
         yield from self._typed(self.db.connection().execute(_OLD, wanted).fetchall())
 
     def news(
@@ -67,7 +66,7 @@ class Tail:
         while self._at < newest:
             upto = min(newest, self._at + _AT_ONCE)
             wanted = {
-                "known": _json(list(known)), "roots": _json(list(roots)), "types": _json(list(types)),
+                "known": many(known), "roots": many(roots), "types": many(types),
                 "after": self._at, "upto": upto,
             }  # fmt: skip
             rows = self.db.connection().execute(_NEW, wanted).fetchall()
@@ -86,7 +85,3 @@ class Tail:
 
     def _typed(self, rows: list[Any]) -> Iterator[Event]:
         return map(Messages(self.db).typed, rows)
-
-
-def _json(value: Any) -> str:
-    return orjson.dumps(value).decode()

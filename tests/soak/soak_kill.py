@@ -88,8 +88,8 @@ def killed_at_lines(kind: str, seed: int, count: int = 25) -> None:
 
 INGESTS = """
 import sys
-from peaky_peek.store import Database, database
-database._BATCH_BYTES = 20_000
+from peaky_peek.store import Database, ingestion
+ingestion._BATCH_BYTES = 20_000
 print(flush=True)
 Database(sys.argv[1]).ingest(wait=60)
 """
