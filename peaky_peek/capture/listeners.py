@@ -83,7 +83,7 @@ registered: dict[Hashable, Listener] = {}
 """What `on_event` was given."""
 
 
-def told(event: Event) -> Iterator[Alert]:
+def tell(event: Event) -> Iterator[Alert]:
     """Tell everyone who wants it of an event, and yield the alerts that they answer with."""
     for listener in list(registered.values()):
         if event.event_type in listener.types and event.position > listener.since:

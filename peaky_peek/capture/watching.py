@@ -154,7 +154,7 @@ class _Thread:
         news = [root for root in runs if root not in met]
         for root in news:
             met.add(root)
-            self._catch_up(runs[root], list(tail.before(root, types)))
+            _show_beginning(runs[root], list(tail.before(root, types)))
         if tail.moved() or news:
             for root, event in tail.news(dict(_roots), runs.keys(), types):
                 if root in runs:
@@ -163,27 +163,28 @@ class _Thread:
 
     def _let_go(self, ended: list[OpenSession]) -> None:
         """Forget runs that have ended, once everybody was told of their last alert."""
-        for root in [session.id for session in ended]:
-            run = _runs.get(root)
-            if run is None or run.coming or run.session not in ended:
+        for session in ended:
+            run = _runs.get(session.id)
+            if run is None or run.coming or run.session is not session:  # it goes on: it was resumed meanwhile
                 continue
-            _runs.pop(root, None)
+            _runs.pop(session.id, None)
             for _, met in self._tails.values():
-                met.discard(root)
-            for session in [known for known, of in list(_roots.items()) if of == root]:
-                _roots.pop(session, None)
-
-    def _catch_up(self, run: _Run, events: list[Event]) -> None:
-        """Let the rules see how a run began; what is an alert already stays the only one of its kind."""
-        run.alerts |= {event.id for event in events if isinstance(event, BehaviorAlert)}
-        for event in events:
-            _tell(run, event, is_news=event.position > run.since)
+                met.discard(session.id)
+            for nested in [known for known, root in list(_roots.items()) if root == session.id]:
+                _roots.pop(nested, None)
 
 
 def _is_over(run: _Run, tail: Tail) -> bool:
     if run.session.ended:
         return not tail.is_running(run.session.id)
     return run.session.id not in context.open_sessions
+
+
+def _show_beginning(run: _Run, events: list[Event]) -> None:
+    """Let the rules see how a run began; what is an alert already stays the only one of its kind."""
+    run.alerts |= {event.id for event in events if isinstance(event, BehaviorAlert)}
+    for event in events:
+        _tell(run, event, is_news=event.position > run.since)
 
 
 def _tell(run: _Run, event: Event, *, is_news: bool = True) -> None:
@@ -198,7 +199,7 @@ def _tell(run: _Run, event: Event, *, is_news: bool = True) -> None:
             except Exception as error:  # noqa: BLE001 - the agent never notices
                 faults.report(error)
     if is_news:
-        found += listeners.told(event)
+        found += listeners.tell(event)
     for alert in found:
         _record(run, alert, event)
 
@@ -223,9 +224,9 @@ def _record(run: _Run, alert: Alert, event: Event) -> None:
 _thread = _Thread()
 
 
-def settle(wait: float = 2.0) -> bool:
+def settle() -> bool:
     """Wait until listeners were told of all that is in the store; return whether that may have added alerts."""
-    return bool(_runs) and _thread.settle(wait)
+    return _thread.settle(2.0)
 
 
 def catch_up() -> None:

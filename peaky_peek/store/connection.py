@@ -127,7 +127,7 @@ class Connection(sqlite3.Connection):
         self.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
 
-def connect(path: Path, options: str, patience: float = _PATIENCE) -> Connection:
+def connect(path: Path, options: str) -> Connection:
     """Open the file with SQLite's URI options.
 
     Raises:
@@ -135,7 +135,7 @@ def connect(path: Path, options: str, patience: float = _PATIENCE) -> Connection
     """
     try:
         connection: Connection = sqlite3.connect(
-            f"{path.as_uri()}?{options}", uri=True, isolation_level=None, check_same_thread=False, timeout=patience,
+            f"{path.as_uri()}?{options}", uri=True, isolation_level=None, check_same_thread=False, timeout=_PATIENCE,
             factory=Connection,
         )  # fmt: skip
     except sqlite3.DatabaseError as error:
