@@ -31,8 +31,8 @@ from uuid import UUID
 import orjson
 from ahocorasick_rs import BytesAhoCorasick, MatchKind
 
-from peaky_peek.finishing import exchange_at_end
 from peaky_peek.interrupts import is_interrupt
+from peaky_peek.shutdown import exchange_at_end
 
 TAG = "__peek__"
 _TAG_BYTES = b'"__peek__"'

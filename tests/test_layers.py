@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from functools import cache
@@ -14,7 +15,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "peaky_peek"
 
 ROWS = (
-    {"encoding", "errors", "events", "finishing", "ids", "interpreter", "interrupts", "vocabulary"},
+    {"encoding", "errors", "events", "ids", "interpreter", "interrupts", "shutdown", "vocabulary"},
     {"store"},
     {"capture", "frames", "graphs", "steps"},
     {"analysis", "interop"},
@@ -70,6 +71,14 @@ def imports_of(module: str) -> frozenset[str]:
 def test_a_module_imports_only_from_its_own_row_or_the_rows_above(module: str) -> None:
     below = {other for other in imports_of(module) if row_of(other) > row_of(module)}
     assert not below, f"{module} is in row {row_of(module)} and must not import {sorted(below)}"
+
+
+@pytest.mark.parametrize("package", ["capture", "store"])
+def test_a_package_names_each_of_its_modules_once(package: str) -> None:
+    folder = PACKAGE / package
+    named = re.findall(r"`(\w+)`", ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or "")
+    modules = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert sorted(named) == sorted(modules - {"__init__"})
 
 
 def test_no_modules_import_each_other_not_even_in_a_circle() -> None:

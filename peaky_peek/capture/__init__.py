@@ -1,1 +1,14 @@
-"""How events come in: decorators, contexts, the transport hook and the recorder behind them."""
+"""How events come in.
+
+| idea | modules |
+|---|---|
+| what users call | `verbs` `spans` `decorators` `labels` `deletion` `control` `status` |
+| how functions are wrapped | `wrapping` |
+| where an event belongs | `context` `pairing` `callsite` `git` |
+| how that place reaches threads and processes | `propagation` `carrier` |
+| how other libraries are patched | `patching` `imports` |
+| model calls on the wire | `transport` `streams` `calls` `bodies` `providers` `pricing` |
+| from the event to the journal | `recorder` `history` `importance` `redaction` |
+| runs while they run | `watching` `listeners` `alerts` `spending` |
+| the agent never notices | `faults` |
+"""

@@ -1,4 +1,15 @@
-"""The store: one SQLite file, the journals beside it, and the way to the one in use."""
+"""The store: one SQLite file, the journals beside it, and the way to the one in use.
+
+| idea | modules |
+|---|---|
+| the journal | `journal` `records` `processes` |
+| the SQLite file | `database` `connection` `schema` |
+| what its file system can do | `filesystem` `lockfile` |
+| from the journal into the file | `writer` `ingestion` `batch` `exchange_records` |
+| what is read | `reader` `calls` `exchanges` `columns` `dtypes` `tail` `html` |
+| what is meant | `sessions` `query` `started` |
+| care | `deletion` `health` `notices` |
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from peaky_peek.capture.redaction.credentials import REDACTED, SHAPES, STEMS, is_sought_by_itself
 from peaky_peek.capture.redaction.tokens import Shape
-from peaky_peek.finishing import exchange_at_end
+from peaky_peek.shutdown import exchange_at_end
 
 Strike = tuple[int, int, int]  # which marker, and where it begins and ends
 _LOOK_BACK = 600  # how far before its marker a credential may begin

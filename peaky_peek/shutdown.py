@@ -1,4 +1,4 @@
-"""Takes threads that nobody waits for out of foreign code before the interpreter ends.
+"""The shutdown of the interpreter: threads that nobody waits for are taken out of foreign code before.
 
 A daemon thread is ended where it next asks for the interpreter's lock. In a search in Rust, which works without that
 lock, this aborts the process. So at the very end such searches are exchanged for slower ones that keep the lock, and
