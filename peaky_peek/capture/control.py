@@ -9,7 +9,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Literal
 
 from peaky_peek import store
 from peaky_peek.capture import context, faults, propagation, recorder, spending, transport, watching
@@ -77,24 +77,19 @@ def _allow(budget: context.Budget | None) -> None:
         watching.watch(session)
 
 
+_pausing = threading.RLock()
+
+
 @contextmanager
-def _paused() -> Iterator[None]:
-    """Count those who want it off: they may come and go in any order."""
-    with _pausing:
+def pause() -> Iterator[None]:
+    """Record nothing while the block runs."""
+    with _pausing:  # those who want it off are counted: they may come and go in any order
         context.paused += 1
     try:
         yield
     finally:
         with _pausing:
             context.paused = max(0, context.paused - 1)
-
-
-_pausing = threading.RLock()
-
-
-def pause() -> Any:
-    """Return a context manager inside which nothing is recorded."""
-    return _paused()
 
 
 def uninstall() -> None:

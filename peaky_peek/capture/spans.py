@@ -188,10 +188,7 @@ class TraceContext(Verbs):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        try:
-            self._close(error)
-        except BaseException as fault:  # noqa: BLE001 - the agent never notices
-            self._cut_short(fault)
+        self.close(error)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
