@@ -102,6 +102,15 @@ def decode(encoded: bytes | str) -> Any:
     return _untag(value) if has_tags else value
 
 
+def as_text(value: Any) -> str:
+    """Return what was decoded as text that any file can hold, with escapes for what no file can."""
+    is_long = isinstance(value, int) and value.bit_length() > _LONGEST_BITS
+    return (hex(value) if is_long else str(value)).encode("utf-8", "backslashreplace").decode()
+
+
+_LONGEST_BITS = 2_000  # Python refuses to write very long integers as decimals, from 640 digits on if it is told so
+
+
 def cut(encoded: bytes, limit: int) -> bytes:
     """Return `encoded` itself, or if it is longer than `limit` bytes, a tag with its beginning and its size."""
     if len(encoded) <= limit:
@@ -189,13 +198,20 @@ def _fields(value: Any) -> Any:
         if is_interrupt(error):
             raise
         return _resisting(value, error)
-    return {TAG: "repr", "value": text, "type": f"{kind.__module__}.{kind.__qualname__}"}
+    return {TAG: "repr", "value": text, "type": _full_name(kind)}
 
 
 def _resisting(value: Any, error: BaseException) -> dict[str, str]:
-    kind = type(value)
-    text = f"<{kind.__qualname__}: {type(error).__name__} while it was recorded>"
-    return {TAG: "repr", "value": text, "type": f"{kind.__module__}.{kind.__qualname__}"}
+    text = f"<{_QUALNAME(type(value))}: {_NAME(type(error))} while it was recorded>"
+    return {TAG: "repr", "value": text, "type": _full_name(type(value))}
+
+
+# Past what a metaclass may make of them.
+_MODULE, _QUALNAME, _NAME = (type.__dict__[name].__get__ for name in ("__module__", "__qualname__", "__name__"))
+
+
+def _full_name(kind: type) -> str:
+    return f"{_MODULE(kind)}.{_QUALNAME(kind)}"
 
 
 def _plain(value: Any, parents: tuple[int, ...], nested: bool = False) -> Any:
@@ -222,7 +238,7 @@ def _exactly(value: Any, parents: tuple[int, ...], nested: bool) -> Any:
     if isinstance(value, float):
         return _tag(value)
     if id(value) in parents:
-        return {TAG: "repr", "value": "<cycle>", "type": type(value).__qualname__}
+        return {TAG: "repr", "value": "<cycle>", "type": _QUALNAME(type(value))}
     if len(parents) >= _MAX_NESTING and not nested and isinstance(value, (dict, list, tuple, set, frozenset)):
         return _nested(value, parents)
     inside = (*parents, id(value))

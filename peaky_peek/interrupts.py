@@ -28,6 +28,20 @@ def is_interrupt(error: BaseException) -> bool:
     return False
 
 
+def text(value: object) -> str:
+    """Return `str(value)`, or the name of its type if it resists.
+
+    Raises:
+        BaseException: what interrupts us.
+    """
+    try:
+        return str(value)
+    except BaseException as error:  # a hostile object must not stop the recording
+        if is_interrupt(error):
+            raise
+        return type(value).__name__
+
+
 def _handlers() -> set[CodeType]:
     """Return the code of the application's signal handlers."""
     signal: Any = sys.modules.get("signal")

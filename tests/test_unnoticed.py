@@ -7,12 +7,14 @@ import functools
 import gc
 import inspect
 import itertools
+import os
 import signal
 import threading
 import time
 import weakref
 from typing import Any
 
+import numpy as np
 import pytest
 
 import peaky_peek as pp
@@ -88,6 +90,55 @@ class Undecided:
 
     def __bool__(self) -> bool:
         raise ValueError("ambiguous")
+
+
+class Secretive(type):
+    """A metaclass that does not tell what its class is called."""
+
+    def __getattribute__(cls, name: str) -> Any:
+        raise RuntimeError(name)
+
+
+class Nameless(metaclass=Secretive):
+    pass
+
+
+class Quitter:
+    """An object whose text ends programs."""
+
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+    __repr__ = __str__
+
+
+ODD: tuple[Any, ...] = (Nameless(), Quitter(), Shy(), Undecided(), 10**5000, "text", [], {1: 2}, np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("number", range(len(ODD)))
+def test_a_value_of_any_kind_anywhere_loses_no_event_and_spoils_no_frame(number: int, monkeypatch: Any) -> None:
+    odd = ODD[number]  # not as a parameter: pytest would look at it
+    monkeypatch.setattr(faults, "strict", False)
+    before = pp.status()["lost"]
+    with pp.trace_session("odd") as ctx:
+        ctx.record_decision(odd, confidence=odd, chosen_action=odd, evidence=odd, alternatives=odd)
+        ctx.record_tool_call(odd, odd, call_id=odd)
+        ctx.record_tool_result(odd, odd, odd, call_id=odd)
+        ctx.record_llm_request(odd, odd, tools=odd, settings=odd, provider=odd, stream=odd)
+        ctx.record_llm_response(odd, odd, tool_calls=odd, usage=odd, cost_usd=odd, finish_reason=odd)
+        ctx.record_safety_check(odd, odd, odd, odd)
+        ctx.record_error(odd, odd, odd)
+        ctx.record_decision(data=odd, metadata=odd, name=odd, agent=odd, importance=odd, timestamp=odd, status=odd)
+        ctx.outcome(odd, score=odd, note=odd)
+    assert pp.status()["lost"] == before
+    assert len(pp.events("odd", data=True)) == 10
+    assert (len(pp.llm_calls("odd")), len(pp.decisions("odd"))) == (1, 2)
+    assert len(pp.tool_calls("odd")) >= 1
+    assert len(pp.messages("odd")) >= 1
+    assert pp.session("odd").status == "completed"
+    assert pp.status()["notices"] == []
+    assert "odd" in repr(pp.tree("odd"))
+    assert pp.tree("odd").to_html(os.devnull)
 
 
 def test_values_of_the_wrong_kind_lose_no_event_and_reach_no_caller(monkeypatch: pytest.MonkeyPatch) -> None:

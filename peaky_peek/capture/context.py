@@ -285,7 +285,7 @@ def note(session_id: str, fields: dict[str, Any]) -> None:
 
 def tag_list(tags: Iterable[str] | None) -> list[str]:
     """Return tags as a list, several or just one."""
-    return [tags] if isinstance(tags, str) else [str(tag) for tag in tags or ()]
+    return [tags] if isinstance(tags, str) else [faults.text(tag) for tag in tags or ()]
 
 
 def end_all() -> None:

@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
-from peaky_peek.interrupts import is_interrupt
+from peaky_peek.interrupts import is_interrupt, text
 
+__all__ = ["clean", "counts", "guarded", "note", "report", "said", "strict", "text"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -76,16 +77,6 @@ def _cleaned(told: str) -> str:
         return clean(told)
     except Exception:  # noqa: BLE001 - what cannot be cleaned is not said
         return "a fault that cannot be told without secrets"
-
-
-def text(value: object) -> str:
-    """Return `str(value)`, or the name of its type if it resists."""
-    try:
-        return str(value)
-    except Exception as error:
-        if is_interrupt(error):
-            raise
-        return type(value).__name__
 
 
 def said(error: BaseException) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from peaky_peek.capture import faults
 from peaky_peek.events import Decision, Event, EventType, LLMResponse, SafetyCheck, ToolResult
 
 _BASE = {
@@ -19,21 +20,24 @@ def importance(event: Event) -> float:
     more, the farther its confidence is from an even guess, for at most 0.30.
     """
     score = BASE[event.event_type]
-    kind = type(event)
-    if kind is ToolResult:
-        if event.failed:
-            score += 0.40
-    elif kind is Decision:
-        confidence = event.confidence  # type: ignore[attr-defined]
-        if isinstance(confidence, (int, float)):
-            score += 0.30 * min(1.0, 2 * abs(0.5 - confidence))
-    elif kind is LLMResponse:
-        cost = event.cost_usd  # type: ignore[attr-defined]
-        if isinstance(cost, (int, float)) and cost > 0.01:
-            score += 0.15 * min(cost / 0.10, 1.0)
-    elif kind is SafetyCheck and event.outcome != "pass":  # type: ignore[attr-defined]
-        score += 0.10
-    duration = event.duration_ms
-    if duration is not None and duration > 1000:
-        score += 0.15 * min(duration / 10_000, 1.0)
+    try:
+        kind = type(event)
+        if kind is ToolResult:
+            if event.failed:
+                score += 0.40
+        elif kind is Decision:
+            confidence = event.confidence  # type: ignore[attr-defined]
+            if isinstance(confidence, (int, float)):
+                score += 0.30 * min(1.0, 2 * abs(0.5 - confidence))
+        elif kind is LLMResponse:
+            cost = event.cost_usd  # type: ignore[attr-defined]
+            if isinstance(cost, (int, float)) and cost > 0.01:
+                score += 0.15 * min(cost / 0.10, 1.0)
+        elif kind is SafetyCheck and event.outcome != "pass":  # type: ignore[attr-defined]
+            score += 0.10
+        duration = event.duration_ms
+        if duration is not None and duration > 1000:
+            score += 0.15 * min(duration / 10_000, 1.0)
+    except Exception as error:  # noqa: BLE001 - what cannot be looked at makes it neither more nor less important
+        faults.report(error)
     return min(1.0, score)

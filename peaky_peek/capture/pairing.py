@@ -41,7 +41,7 @@ def closed(
             return None
         parent = common.get("parent_id")
         for call in reversed(scope.calls):
-            if call.id == str(parent) if parent is not None else _matches(call, tool_name, call_id):
+            if call.id == faults.text(parent) if parent is not None else _matches(call, tool_name, call_id):
                 try:
                     scope.calls.remove(call)
                 except ValueError:  # another thread's answer was faster

@@ -66,7 +66,7 @@ class Recorder:
         try:
             if event.importance is None:
                 event.importance = importance(event)
-            if isinstance(event, LLMRequest) and event.messages and self._limit is None:
+            if isinstance(event, LLMRequest) and type(event.messages) is list and self._limit is None:
                 messages, sent = self._histories.compact(event, self._journal.segment)
                 self._journal.append(self._clean(records.encode_event(event, messages=messages)))
                 self._histories.remember(event, sent)

@@ -202,7 +202,7 @@ class TraceContext(Verbs):
     def set_parent(self, event: Event | str) -> None:
         """Make `event` the parent of what this context records from now on."""
         if self._inside is not None:
-            self._inside.parent_id = str(event) or self._inside.parent_id
+            self._inside.parent_id = faults.text(event) or self._inside.parent_id
 
     @faults.guarded
     def outcome(self, outcome: str, score: float | None = None, note: str | None = None) -> None:

@@ -80,11 +80,13 @@ def emit(cls: type[E], scope: Scope | None, common: Common, typed: dict[str, Any
 
 def _set(event: Event, key: str, value: Any) -> None:
     if key == "parent_id":
-        event.parent_id = None if value is None else str(value) or None
+        event.parent_id = None if value is None else faults.text(value) or None
     elif key in ("duration_ms", "importance"):
         setattr(event, key, float(value))
     elif key in ("id", "name", "agent", "status"):
-        setattr(event, key, str(value))
+        setattr(event, key, faults.text(value))
+    elif key == "data":
+        event.data = value if issubclass(type(value), dict) else {"value": value}
     elif key == "metadata":
         event.metadata = event.metadata | value
     elif key == "upstream_event_ids":
@@ -101,7 +103,7 @@ def id_list(items: Ids | Event | str | None) -> list[str] | None:
     if items is None:
         return None
     given = (items,) if isinstance(items, (str, Event)) else items
-    return [known for item in given if (known := str(item))]  # an event that could not be recorded has no id
+    return [known for item in given if (known := faults.text(item))]  # an event that could not be recorded has no id
 
 
 _NAMED_AFTER = dict.fromkeys(EventType, "name") | {
@@ -163,6 +165,8 @@ class Verbs:
         **common: Unpack[Common],
     ) -> LLMRequest:  # fmt: skip
         """Record what a model is asked. A conversation sent again with more at its end costs only what is new."""
+        if messages is not None and not issubclass(type(messages), (list, tuple)):
+            messages = [{"role": "user", "content": messages}]
         typed = {
             "provider": provider, "model": model, "messages": messages, "tools": tools, "settings": settings,
             "stream": stream,

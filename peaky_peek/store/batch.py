@@ -190,7 +190,7 @@ def _field(name: str, value: Any) -> Any:
     if name in ("input", "output", "tags") and value is not None:
         return orjson.dumps(value).decode()
     if isinstance(value, dict):  # text that is no text
-        return str(encoding.decode(orjson.dumps(value))).encode("utf-8", "backslashreplace").decode()
+        return encoding.as_text(encoding.decode(orjson.dumps(value)))
     return _scalar(value)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from peaky_peek.encoding import as_text
 from peaky_peek.store.columns import EVENT_TYPES, MISSING
 from peaky_peek.vocabulary import SESSION_STATUSES, STATUSES
 
@@ -172,10 +173,6 @@ def spans(ms: NDArray[np.float64]) -> pd.TimedeltaIndex:
     return pd.TimedeltaIndex(microseconds.view("m8[us]"))
 
 
-def _text(value: Any) -> str:
-    return str(value).encode("utf-8", "backslashreplace").decode()
-
-
 def _integer(value: Any) -> int | None:
     return value if isinstance(value, int) and abs(value) < 1 << 63 else None
 
@@ -185,4 +182,4 @@ def _number(value: Any) -> float | None:
 
 
 _LONGEST_MS = 1e13  # 300 years: what is longer was no duration
-_READ_AS: dict[str, Callable[[Any], Any]] = {"str": _text, "Int64": _integer, "Float64": _number}
+_READ_AS: dict[str, Callable[[Any], Any]] = {"str": as_text, "Int64": _integer, "Float64": _number}

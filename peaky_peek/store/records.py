@@ -9,6 +9,7 @@ import orjson
 
 from peaky_peek import encoding
 from peaky_peek.events import EVENT_CLASSES, Event, EventType
+from peaky_peek.interrupts import text
 from peaky_peek.store import schema
 
 _PAYLOAD_BASE = ("data", "metadata", "upstream_event_ids")
@@ -66,8 +67,8 @@ def _take_columns(kind: str, payload: dict[str, Any]) -> tuple[Any, ...]:
     if kind in _TOOLS:
         return None, _take(payload, "tool_name"), None, None, None, None
     if kind in _MODELS:
-        usage = payload.get("usage")
-        counts = (usage.get("input"), usage.get("output")) if isinstance(usage, dict) else (None, None)
+        usage: Any = payload.get("usage")
+        counts = (usage.get("input"), usage.get("output")) if issubclass(type(usage), dict) else (None, None)
         return _take(payload, "model"), None, *map(_number, (*counts, payload.get("cost_usd"))), None
     return (None, None, None, None, None, _take(payload, "error_type")) if kind == "error" else _NO_COLUMNS
 
@@ -80,7 +81,7 @@ def _take(payload: dict[str, Any], name: str) -> Any:
 
 
 def _number(value: Any) -> int | float | None:
-    return value if isinstance(value, (int, float)) else None
+    return value if issubclass(type(value), (int, float)) else None  # to ask the value itself may raise
 
 
 _NO_COLUMNS = (None,) * 6
@@ -93,7 +94,7 @@ def _column(value: Any) -> Any:
     try:
         orjson.dumps(value)
     except TypeError:
-        return str(value).encode("utf-8", "backslashreplace").decode()
+        return text(value).encode("utf-8", "backslashreplace").decode()
     return value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from peaky_peek.encoding import Cut
+from peaky_peek.encoding import Cut, as_text
 from peaky_peek.events import AgentStart, Error, Event, LLMRequest, LLMResponse, ToolResult
 from peaky_peek.widgets import _text
 from peaky_peek.widgets._messages import conversation
@@ -60,7 +60,7 @@ def _facts(step: Mapping[str, Any], events: Sequence[Event]) -> Iterator[tuple[s
     yield "Suspect", step["suspect"] or ""
     if isinstance(closer, LLMResponse):
         yield _WORDS["time_to_first_token_ms"], _text.duration(closer.time_to_first_token_ms)
-        yield "Tokens", _tokens(closer.usage or {})
+        yield "Tokens", _tokens(closer.usage if isinstance(closer.usage, dict) else {})
     yield "Cost", _text.cost(step["cost_usd"])
     said = {}
     for event in events:
@@ -126,14 +126,17 @@ def _is_told(event: Event, name: str) -> bool:
 
 
 def _error(event: Error, position: int) -> dict[str, Any]:
+    kind, message, trace = (
+        "" if said is None else as_text(said) for said in (event.error_type, event.error_message, event.stack_trace)
+    )
     section = {
         "title": "Error",
         "kind": "error",
-        "error_type": _text.one_line(event.error_type or ""),
-        "message": cut_text(event.error_message or "", [position, "error_message"]),
+        "error_type": _text.one_line(kind),
+        "message": cut_text(message, [position, "error_message"]),
     }
-    if event.stack_trace:
-        section["trace"] = cut_text(event.stack_trace, [position, "stack_trace"])
+    if trace:
+        section["trace"] = cut_text(trace, [position, "stack_trace"])
     return section
 
 
