@@ -15,6 +15,7 @@ import orjson
 import pytest
 
 import peaky_peek as pp
+from peaky_peek.capture import recorder
 from peaky_peek.cli import main
 from peaky_peek.errors import SessionNotFound, SessionOpen, StoreLocked, StoreReadOnly
 from peaky_peek.store import Database, deletion, exchanges, journal
@@ -261,12 +262,14 @@ def test_a_foreign_lock_and_a_reader_are_waited_for_and_named(store: Database, m
     assert left(store) == []
 
 
-def test_a_store_that_can_only_be_read_says_so(store: Database) -> None:
+def test_a_store_that_can_only_be_read_says_so(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     record("kept", MARK)
-    pp.sessions()
-    store.read_only = True
+    kept = pp.sessions().session_id.tolist()
+    recorder.close()
+    store.close()
+    monkeypatch.setattr(os, "access", lambda _, mode: mode != os.W_OK)  # root may write what it may not
     with pytest.raises(StoreReadOnly, match="nothing was deleted"):
-        deletion.delete(store, pp.sessions().session_id.tolist())
+        deletion.delete(store, kept)
 
 
 def test_the_command_deletes_too(store: Database, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import FrameType
 
 _OURS = str(Path(__file__).parents[1]) + os.sep
+_COMMANDS = str(Path(sys.executable).parent) + os.sep if sys.executable else _OURS
+"""Scripts of the environment, like `pytest` and `jupyter`, which run the user's code."""
 _STANDARD = str(Path(os.__file__).parent) + os.sep
 _ASYNCIO = str(Path(_STANDARD, "asyncio")) + os.sep
 _LONGEST = 200
@@ -46,6 +48,6 @@ def _said(frame: FrameType) -> str:
 
 @functools.lru_cache(maxsize=10_000)
 def _is_users(filename: str) -> bool:
-    if filename.startswith(("<frozen ", _OURS)):
+    if filename.startswith(("<frozen ", _OURS, _COMMANDS)):
         return False
     return not filename.startswith(_STANDARD) and f"{os.sep}site-packages{os.sep}" not in filename
