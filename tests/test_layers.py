@@ -23,7 +23,8 @@ ROWS = (
     {"__init__", "__main__", "adapters", "auto_patch", "cli", "demo", "magics"},
 )
 
-HEAVY = "asyncio anywidget ipywidgets IPython networkx numpy pandas plotly pydantic sqlite_utils".split()
+HEAVY = """asyncio anywidget ipywidgets IPython networkx numpy pandas plotly pydantic sqlite_utils
+peaky_peek.capture.redaction.personal""".split()
 
 
 def name_of(path: Path) -> str:

@@ -10,12 +10,13 @@ import base64
 import re
 import threading
 from collections.abc import Callable, Iterator
+from types import ModuleType
 from typing import Any, Literal
 
 import orjson
 
 from peaky_peek.capture import faults
-from peaky_peek.capture.redaction import Redactor, personal
+from peaky_peek.capture.redaction import Redactor
 from peaky_peek.capture.redaction.credentials import REDACTED
 from peaky_peek.store.exchange_records import Q_FIELDS, R_FIELDS
 from peaky_peek.store.schema import EVENT_COLUMNS
@@ -77,7 +78,12 @@ class CustomRedactor(Redactor):
         functions: list[Callable[[str], str]] | None = None,
     ) -> None:  # fmt: skip
         super().__init__(key=key)
-        self._pii, self._patterns, self._functions = pii, patterns or [], functions or []
+        self._patterns, self._functions = patterns or [], functions or []
+        self._personal: ModuleType | None = None
+        if pii:
+            from peaky_peek.capture.redaction import personal  # to compile its patterns takes 10 ms
+
+            self._personal = personal
         self._busy = threading.local()
         self.clean_record: Callable[[bytes], bytes] = self._clean_record
         self.clean_part = super().clean
@@ -130,7 +136,7 @@ class CustomRedactor(Redactor):
             if tag is not None:
                 return b'"__peek__":"%b",%b%b' % (tag, before, self._tagged(tag, tagged, with_functions))
             if number is not None:
-                is_card = self._pii and personal.is_card(number.decode())
+                is_card = self._personal and self._personal.is_card(number.decode())
                 return b'"%b"' % self._token("card", number) if is_card else number
             if string is None:
                 return found[0]
@@ -217,8 +223,8 @@ class CustomRedactor(Redactor):
         start = 0
         for known in [*_REDACTED.finditer(text), None]:
             end = len(text) if known is None else known.start()
-            if self._pii:
-                yield from personal.find(text, start, end)
+            if self._personal:
+                yield from self._personal.find(text, start, end)
             for pattern in self._patterns:
                 yield from ((*found.span(), "custom") for found in pattern.finditer(text, start, end) if found[0])
             start = end if known is None else known.end()
