@@ -340,6 +340,25 @@ def test_the_budget_holds_for_a_run_with_its_sub_sessions_and_child_processes() 
     assert alerts() == [("$1.20 of $1.00 spent", "in the child")]
 
 
+def test_the_budget_holds_for_programs_that_the_run_starts() -> None:
+    code = """
+import peaky_peek as pp
+with pp.trace_session("program") as ctx:
+    try:
+        ctx.record_llm_response("m", "a", cost_usd=0.6)
+        ctx.record_llm_request("m", [])
+    except pp.BudgetExceeded:
+        print("stopped")
+"""
+    pp.init(db=os.environ["PEAKY_PEEK_DB"], max_cost_usd=1.0, on_limit="raise")
+    with pp.trace_session("root") as ctx:
+        assert [run(code).stdout for _ in range(2)] == ["", "stopped\n"]
+        with pytest.raises(pp.BudgetExceeded, match=r"\$1\.20 of \$1\.00 spent"):
+            ctx.record_llm_request("m", [])
+    assert alerts()[0][0] == "$1.20 of $1.00 spent"
+    assert set(pp.sessions().root_session_id) == {ctx.session_id}
+
+
 def test_what_is_exactly_the_budget_does_not_cross_it() -> None:
     pp.init(db=os.environ["PEAKY_PEEK_DB"], max_cost_usd=1.0)
     with pp.trace_session("thrifty") as ctx:

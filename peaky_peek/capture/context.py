@@ -194,7 +194,8 @@ _STARTED_IN = "PEAKY_PEEK_PARENT"
 def for_programs(scope: Scope) -> dict[str, str]:
     """Return the environment variables that tell a program where it is started: see `started_in`."""
     path, session = str(store.current().path), scope.session
-    place = [path, session.id, session.root_id, session.sampled, session.budget, scope.parent_id]
+    budget = None if session.budget is None else list(session.budget)  # orjson writes no named tuple
+    place = [path, session.id, session.root_id, session.sampled, budget, scope.parent_id]
     return {"PEAKY_PEEK_DB": path, _STARTED_IN: orjson.dumps(place).decode()}
 
 
