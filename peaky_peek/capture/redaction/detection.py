@@ -73,9 +73,12 @@ def strikes_slowly(data: bytes, _overlapping: bool = True) -> list[Strike]:
 def screens() -> tuple[list[bytes], list[bytes]]:
     """Return two lists of at most 64 literals. Every marker that is sought by itself contains one of them."""
     parts = list(STEMS)
-    for marker in sorted(_MARKERS, key=len):
-        if is_sought_by_itself(marker) and not any(part in marker for part in parts):
-            parts.append(marker)
+    rest = sorted(filter(is_sought_by_itself, _MARKERS), key=len)
+    for part in STEMS:
+        rest = [marker for marker in rest if part not in marker]
+    while rest:
+        parts.append(rest[0])
+        rest = [marker for marker in rest if parts[-1] not in marker]
     # Most text is small letters: literals that begin with them are told from it best by themselves, by four letters.
     parts.sort(key=lambda part: (len(part) > 3 and part.islower(), part))
     return parts[: len(parts) // 2], parts[len(parts) // 2 :]
