@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import peaky_peek as pp
@@ -41,6 +42,19 @@ def test_a_page_that_is_damaged_is_said_also_when_nothing_is_pending(store: Data
         if path.is_file():
             path.unlink()
     assert pp.sessions().name.tolist() == ["after"]
+
+
+def test_packed_columns_with_a_bit_flipped_are_made_again_from_the_tables(store: Database) -> None:
+    with pp.trace_session("packed") as ctx:
+        ctx.record_tool_call("search", {"query": "x"})
+        ctx.record_tool_result("search", [1], duration_ms=5.0)
+    before = pp.events("packed")
+    (packed,) = store.connection().execute("SELECT data FROM columns").fetchone()
+    for at in range(0, len(packed), 7):
+        flipped = bytearray(packed)
+        flipped[at] ^= 64
+        store.connection().execute("UPDATE columns SET data = ?", (bytes(flipped),))
+        pd.testing.assert_frame_equal(pp.events("packed"), before)
 
 
 def test_a_store_whose_index_is_damaged_takes_no_record_half(store: Database) -> None:

@@ -9,6 +9,7 @@ Only frames, graphs and steps import this module: recording must not load NumPy.
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ MISSING = np.iinfo(np.int64).min
 """Stands for an unknown integer or time; it is NaT when seen as a time."""
 
 EVENT_TYPES = [kind.value for kind in EventType]
-_VERSION = 1  # of the packed form
+_VERSION = 2  # of the packed form
 _CHUNK = 1_000  # rows held as Python objects at a time: few enough for the processor's cache
 
 _NUMBERS = {
@@ -151,17 +152,20 @@ def _save(db: Database, fresh: list[tuple[str, str, bytes]]) -> None:
 
 
 def _pack(columns: Columns) -> bytes:
-    """Return columns as bytes: the lengths of the parts, numbers as they are, texts as codes and distinct values."""
+    """Return columns as bytes: lengths of the parts, numbers as they are, texts as codes and values, a checksum."""
     numbers = columns.numbers | {"parent": parent_rows(columns)}
     parts = [numbers[name].tobytes() for name in _PACKED]
     for name in _TEXTS:
         values: dict[str | None, int] = {None: -1}
         codes = [values.setdefault(value, len(values) - 1) for value in columns.texts[name].tolist()]
         parts += [np.array(codes, "<i4").tobytes(), orjson.dumps(list(values)[1:])]
-    return np.array([len(part) for part in parts], "<i8").tobytes() + b"".join(parts)
+    body = np.array([len(part) for part in parts], "<i8").tobytes() + b"".join(parts)
+    return body + zlib.crc32(body).to_bytes(4)
 
 
 def _unpack(data: bytes) -> Columns:
+    if zlib.crc32(memoryview(data)[:-4]).to_bytes(4) != data[-4:]:
+        raise ValueError("a bit is flipped, and numbers would not show it")
     count = len(_PACKED) + 2 * len(_TEXTS)
     ends = np.cumsum(np.frombuffer(data, "<i8", count)) + 8 * count
     parts = iter([memoryview(data)[start:end] for start, end in zip((8 * count, *ends[:-1]), ends, strict=True)])
