@@ -29,6 +29,11 @@ def test_an_interrupt_at_any_call_reaches_the_agent_and_leaves_nothing_half_done
     soak_faults.interrupt(name, seed=1, count=COUNTS[name])
 
 
+def test_an_interrupt_on_the_way_into_a_place_leaves_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soak_faults, "chosen", lambda sites, *_: [one for one in sites if "__enter__" in one.caller])
+    soak_faults.interrupt("generators", seed=1)
+
+
 def test_a_fault_that_comes_again_and_again_is_one_line_whatever_ids_it_names(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -92,6 +92,10 @@ class inside:  # noqa: N801 - reads as what it is: `with inside(scope)`
             self._variable.set(self._value)
         except Exception as error:  # noqa: BLE001 - the agent never notices
             faults.report(error)
+        except BaseException:  # an interrupt: nobody leaves what was not entered
+            if self._variable.get() is self._value:
+                self._variable.set(self._before)
+            raise
 
     def __exit__(self, *_: object) -> None:
         try:
