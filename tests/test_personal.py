@@ -18,7 +18,8 @@ import peaky_peek as pp
 from peaky_peek import encoding
 from peaky_peek.capture import control, faults
 from peaky_peek.capture.redaction import Redactor, personal
-from peaky_peek.capture.redaction.custom import CustomRedactor, redactor_for
+from peaky_peek.capture.redaction.choice import redactor_for
+from peaky_peek.capture.redaction.custom import CustomRedactor
 from peaky_peek.store import Database, exchanges
 from tests import loopback
 from tests.loopback import Loopback

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import pickle
 from typing import Any, NamedTuple
 
 from peaky_peek import store
@@ -29,6 +28,8 @@ def inject(scope: Scope) -> Carrier:
     at, options = scope.session, recorder.options()
     sampled = at.sampled
     try:
+        import pickle  # whoever starts processes has loaded it
+
         pickle.dumps(options)
     except Exception:  # noqa: BLE001 - rather not recorded there than recorded with secrets
         sampled, options = False, {}

@@ -13,7 +13,7 @@ from typing import Literal
 
 from peaky_peek import store
 from peaky_peek.capture import context, faults, propagation, recorder, spending, transport, watching
-from peaky_peek.capture.redaction.custom import Redact, redactor_for
+from peaky_peek.capture.redaction.choice import Redact, redactor_for
 from peaky_peek.errors import PeekWarning
 
 

@@ -16,7 +16,7 @@ from peaky_peek.capture import faults
 from peaky_peek.capture.history import Histories
 from peaky_peek.capture.importance import importance
 from peaky_peek.capture.redaction import load_key
-from peaky_peek.capture.redaction.custom import Redact, redactor_for
+from peaky_peek.capture.redaction.choice import Redact, redactor_for
 from peaky_peek.errors import PeekError
 from peaky_peek.events import Event, LLMRequest
 from peaky_peek.store import notices, records

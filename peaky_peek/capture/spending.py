@@ -10,7 +10,6 @@ from typing import Literal, NoReturn
 from peaky_peek import store
 from peaky_peek.capture import faults
 from peaky_peek.capture.context import Budget, OpenSession
-from peaky_peek.capture.pricing import dollars
 from peaky_peek.errors import BudgetExceeded, PeekError
 
 _WAIT = 0.5
@@ -46,6 +45,8 @@ def in_words(spent: float | None, unpriced: int, max_cost_usd: float | None = No
     >>> in_words(0.83, 3)
     'at least $0.83, 3 calls unpriced'
     """
+    from peaky_peek.capture.pricing import dollars
+
     least = "at least " if unpriced else ""
     limit = "" if max_cost_usd is None else f" of {dollars(max_cost_usd)} spent"
     calls = f", {unpriced} call{'s' * (unpriced != 1)} unpriced" if unpriced else ""

@@ -11,7 +11,6 @@ from peaky_peek import store
 from peaky_peek.capture import context, faults, recorder, spending
 from peaky_peek.capture.context import OpenSession
 from peaky_peek.errors import PeekError
-from peaky_peek.store import health
 
 
 def status() -> dict[str, Any]:
@@ -25,6 +24,8 @@ def status() -> dict[str, Any]:
     Of an open session: `name`, `session_id`, `age`, `events` so far, `cost_usd` so far with what its sub-sessions and
     child processes cost, and `cost`, the same in words ("at least $0.83, 3 calls unpriced"); None when unknown.
     """
+    from peaky_peek.store import health
+
     active = recorder.active()
     sessions = list(context.open_sessions.values())
     if sessions:

@@ -9,7 +9,6 @@ from typing import Any, TypedDict, TypeVar, Unpack, cast
 from peaky_peek import ids
 from peaky_peek.capture import faults, pairing, spending
 from peaky_peek.capture.context import OpenCall, Scope, misplaced, now_us
-from peaky_peek.capture.pricing import cost_usd
 from peaky_peek.capture.recorder import recorder
 from peaky_peek.events import (
     AgentTurn,
@@ -338,4 +337,6 @@ def token_usage(usage: Any) -> Any:
 def _price(model: str | None, usage: Any) -> float | None:
     if model is None or not isinstance(usage, dict):
         return None
+    from peaky_peek.capture.pricing import cost_usd
+
     return cost_usd(None, model, usage)

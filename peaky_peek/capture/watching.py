@@ -14,6 +14,7 @@ import threading
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from peaky_peek import ids, store
 from peaky_peek.capture import context, faults, listeners, spending
@@ -23,7 +24,9 @@ from peaky_peek.capture.recorder import recorder
 from peaky_peek.errors import PeekError
 from peaky_peek.events import BehaviorAlert, Event
 from peaky_peek.store.database import Database
-from peaky_peek.store.tail import Tail
+
+if TYPE_CHECKING:
+    from peaky_peek.store.tail import Tail
 
 RULES = ""
 """The dotted name of a module whose `rules(max_cost_usd)` makes the rules that watch a run."""
@@ -139,6 +142,8 @@ class _Thread:
 
     def _serve(self, database: Database) -> list[OpenSession]:
         """Tell of what is new in a store, and return which runs had ended there before."""
+        from peaky_peek.store.tail import Tail  # reads typed events, which most who record never do
+
         tail, met = self._tails.setdefault(database.path, (Tail(), set()))
         tail.db = database
         runs = dict(_runs)

@@ -11,7 +11,6 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from types import ModuleType
-from typing import Any, Literal
 
 import orjson
 
@@ -20,9 +19,6 @@ from peaky_peek.capture.redaction import Redactor
 from peaky_peek.capture.redaction.credentials import REDACTED
 from peaky_peek.store.exchange_records import Q_FIELDS, R_FIELDS
 from peaky_peek.store.schema import EVENT_COLUMNS
-
-Wish = Literal["secrets", "pii"] | re.Pattern[str] | Callable[[str], str]
-Redact = Wish | list[Wish] | None
 
 _REDACTED = re.compile(REDACTED.pattern.decode())
 _STRING = rb'"(?:[^"\\]++|\\.)*+"'
@@ -228,28 +224,6 @@ class CustomRedactor(Redactor):
             for pattern in self._patterns:
                 yield from ((*found.span(), "custom") for found in pattern.finditer(text, start, end) if found[0])
             start = end if known is None else known.end()
-
-
-def redactor_for(redact: Any, key: Callable[[], bytes]) -> Redactor:
-    """Return the redactor that `pp.init(redact=...)` asks for.
-
-    Raises:
-        ValueError: if it is none of the forms.
-    """
-    if redact is None:
-        return Redactor(None, key=key)
-    wishes = redact if isinstance(redact, (list, tuple)) else [redact]
-    patterns = [wish for wish in wishes if isinstance(wish, re.Pattern) and isinstance(wish.pattern, str)]
-    functions = [wish for wish in wishes if callable(wish)]
-    words = [wish for wish in wishes if wish in ("secrets", "pii")]
-    if not wishes or len(patterns) + len(functions) + len(words) != len(wishes):
-        raise ValueError(
-            'redact is "secrets", "pii", a compiled pattern of text, a function, a list of these, or None,'
-            f" not {redact!r}."
-        )
-    if words == ["secrets"] * len(wishes):
-        return Redactor(key=key)
-    return CustomRedactor(key=key, pii="pii" in words, patterns=patterns, functions=functions)
 
 
 def _is_json(data: bytes) -> bool:
