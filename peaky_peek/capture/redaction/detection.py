@@ -40,9 +40,8 @@ def prefilter() -> Callable[[bytes], list[Strike]]:
 
     first: Callable[[bytes], object]
     second: Callable[[bytes], object]
-    markers: Callable[[bytes, bool], list[Strike]]
+    markers: Callable[[bytes, bool], list[Strike]] | None = None
     first, second = (BytesAhoCorasick(part, MatchKind.LeftmostFirst).find_matches_as_indexes for part in screens())
-    markers = BytesAhoCorasick(_MARKERS, implementation=Implementation.DFA).find_matches_as_indexes
 
     def search_with_the_lock() -> None:
         nonlocal first, second, markers
@@ -52,7 +51,10 @@ def prefilter() -> Callable[[bytes], list[Strike]]:
     exchange_at_end(search_with_the_lock)
 
     def strikes(data: bytes) -> list[Strike]:
+        nonlocal markers
         if first(data) or second(data) or b"@" in data or data.startswith(b"SK"):
+            if markers is None:  # only now: it takes some milliseconds to make
+                markers = BytesAhoCorasick(_MARKERS, implementation=Implementation.DFA).find_matches_as_indexes
             return markers(data, True)
         return []
 
