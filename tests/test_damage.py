@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -95,3 +96,19 @@ def test_a_log_that_is_lost_loses_nothing_whose_journal_is_still_there(store: Da
     other.ingest()
     assert other.connection().execute("SELECT name, events FROM sessions").fetchall() == [("killed", 51)]
     other.close()
+
+
+def test_a_store_where_nobody_may_look_is_said_and_recording_goes_on_elsewhere(
+    tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    path = tmp_path / ("n" * 300) / "peek.db"  # the system refuses to look, like in a folder of somebody else
+    pp.init(db=path)
+    with pp.trace_session("elsewhere"):
+        pass
+    assert pp.status()["lost"] == 0
+    assert [sentence.split(" cannot be ")[0] for sentence in pp.status()["notices"]] == [str(path)]
+    with pytest.raises(errors.StoreReadOnly, match="cannot be written"):
+        pp.events()
+    with pytest.raises(errors.StoreReadOnly, match="cannot be written"):
+        pp.sessions()

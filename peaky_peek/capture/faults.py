@@ -14,7 +14,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from peaky_peek.interrupts import is_interrupt, text
 
-__all__ = ["clean", "counts", "guarded", "note", "report", "said", "strict", "text"]
+__all__ = ["clean", "counted", "counts", "guarded", "note", "report", "said", "strict", "text"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -24,6 +24,7 @@ counts: Counter[str] = Counter()
 clean: Callable[[str], str] = str
 """Takes secrets out of what a fault says; the recorder sets it."""
 _KINDS = 100
+_untold = 0
 _first: dict[str, str] = {}
 """What the first fault of each kind said, by its fingerprint."""
 _PARTICULAR = re.compile(r"""'[^']*'|"[^"]*"|(?:/[^\s/:,'"]+){2,}|\b\w*\d[\w.-]*""")
@@ -36,14 +37,27 @@ def report(error: BaseException) -> None:
     Raises:
         BaseException: what is the application's and only happened to arrive here; in strict mode any fault.
     """
+    global _untold
     try:
         is_fault = not strict and not is_interrupt(error)
         if is_fault:
             _note("could not record", error)
+    except RecursionError:  # too deep to find words; to count is not too much
+        _untold += 1
+        return
     except Exception:  # noqa: BLE001 - hostile exceptions, the application's own log handlers, the end of the process
         return
     if not is_fault:
         raise error
+
+
+def counted() -> dict[str, int]:
+    """Return how often each kind of fault happened, those at the limit of a recursion too."""
+    global _untold
+    if _untold:
+        counts["RecursionError: too deep to be told"] += _untold
+        _untold = 0
+    return dict(counts)
 
 
 def note(trouble: str, error: BaseException) -> None:

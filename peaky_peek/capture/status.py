@@ -41,7 +41,7 @@ def status() -> dict[str, Any]:
         "cost_usd": sum(costs) if costs else None,
         "max_cost_usd": None if context.budget is None else context.budget.max_cost_usd,
         "lost": 0 if active is None else active.lost,
-        "faults": dict(faults.counts),
+        "faults": faults.counted(),
         "problem": None if active is None else active.problem,
         "notices": health.notices(store.current()),
     }

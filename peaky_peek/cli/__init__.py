@@ -116,7 +116,7 @@ def _doctor(arguments: argparse.Namespace) -> Iterator[str]:
 def _existing(path: str | None) -> store.Database:
     """Return the store to read, with everything recorded so far in it; a path by mistake makes no new one."""
     db = store.use(path) if path else store.current()
-    if path and not db.path.exists() and not db.journal_folders[0].exists():
+    if path and not db.exists() and not db.journal_folders[0].exists():
         raise StoreUnreadable(f"There is no store at {db.path}: check the path.")
     db.ingest()
     return db

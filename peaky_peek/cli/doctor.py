@@ -48,7 +48,7 @@ def _versions() -> Finding:
 
 
 def _store(db: Database) -> Iterator[Finding]:
-    if not db.path.exists():
+    if not db.exists():
         folder = next(parent for parent in db.path.parents if parent.exists())
         yield _place(db, "made when something is recorded", os.access(folder, os.W_OK | os.X_OK))
         if db.segments():

@@ -52,6 +52,13 @@ class Database:
         spare = Path(os.environ.get("TMPDIR", "/tmp")) / name  # noqa: S108 - used only if it is the user's alone
         return [Path(f"{self.path}.journals"), *([spare] if _is_ours(spare) else [])]
 
+    def exists(self) -> bool:
+        """Tell whether there is a file, or a folder that lets nobody look: a connection then says what is wrong."""
+        try:
+            return self.path.exists()
+        except OSError:
+            return True
+
     def connection(self) -> Connection:
         """Return this thread's connection, in autocommit; it is closed when the thread ends.
 

@@ -11,7 +11,7 @@ from peaky_peek.store.filesystem import Mode
 def sentences(db: Database) -> list[str]:
     """Return the sentences; none when all is well. Makes no store and takes nothing in."""
     found = []
-    if db.path.exists():
+    if db.exists():
         try:
             found += _kept_unread(db)
         except PeekError as error:
