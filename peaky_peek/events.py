@@ -187,7 +187,7 @@ class LLMResponse(Event):
 
     @property
     def suspect(self) -> str | None:
-        if self.finish_reason in ("length", "max_tokens"):
+        if self.finish_reason in ("length", "max_tokens", "max_output_tokens", "MAX_TOKENS"):
             return "cut off at the token limit"
         said = _says(self.content) or _says(self.tool_calls) or self.data.get("refusal")
         if not said and self.complete is not False and self.status != "error":

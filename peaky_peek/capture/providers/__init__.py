@@ -13,15 +13,16 @@ exchange_records.MEANING = f"{__name__}.meaning"
 
 
 class Endpoint(NamedTuple):
-    """A kind of model call: how its path ends, what its JSON body must contain, and the module that reads it."""
+    """A kind of model call: how its path ends, what its JSON body must contain one of, and the module that reads it."""
 
     path: str
-    marker: bytes
+    markers: tuple[bytes, ...]
     module: str
 
 
-ENDPOINTS = (Endpoint("/chat/completions", b'"messages"', "openai_chat"),)
-"""A path is told by its end, whatever the host: people have proxies, gateways and servers of their own."""
+ENDPOINTS = (Endpoint("/chat/completions", (b'"messages"',), "openai_chat"),)
+"""A path is told by its end, whatever the host: people have proxies, gateways and servers of their own. The first row
+that fits is meant."""
 
 BLOCK = 64
 """Positions reserved for what a request means, and for its response. The `llm_request` has the last of its own."""
@@ -35,9 +36,8 @@ def recognises(path: str, body: bytes) -> bool:
     >>> recognises("/openai/deployments/ours/chat/completions", b'{"messages": []}')
     True
     """
-    return path.endswith(PATHS) and any(
-        path.endswith(endpoint.path) and body.startswith(b"{") and endpoint.marker in body for endpoint in ENDPOINTS
-    )
+    endpoint = _endpoint(path) if path.endswith(PATHS) and body.startswith(b"{") else None
+    return endpoint is not None and any(marker in body for marker in endpoint.markers)
 
 
 def may_be_retried(status: int | None, headers: list[tuple[str, str]]) -> bool:
@@ -50,5 +50,9 @@ def may_be_retried(status: int | None, headers: list[tuple[str, str]]) -> bool:
 
 def module_for(url: str) -> str | None:
     """Return the dotted name of the module that reads a recorded exchange, a `fields.Provider`."""
-    path = url.partition("?")[0]
-    return next((f"{__name__}.{endpoint.module}" for endpoint in ENDPOINTS if path.endswith(endpoint.path)), None)
+    endpoint = _endpoint(url.partition("?")[0])
+    return f"{__name__}.{endpoint.module}" if endpoint else None
+
+
+def _endpoint(path: str) -> Endpoint | None:
+    return next((endpoint for endpoint in ENDPOINTS if path.endswith(endpoint.path)), None)

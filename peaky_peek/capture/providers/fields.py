@@ -27,19 +27,43 @@ class Failure(NamedTuple):
     error_type: str
     error_message: str
 
+    @classmethod
+    def of(cls, error: Any, status: int, raw: bytes) -> Failure:
+        """Name what went wrong by the provider's own code, which says more than its type or the HTTP status."""
+        if isinstance(error, str):
+            return cls(f"HTTP {status}", error)
+        error = dict_of(error)
+        code = error.get("code")
+        own = text_of(code) or text_of(error.get("status")) or text_of(error.get("type"))
+        name = own or f"HTTP {code if isinstance(code, int) else status}"
+        return cls(name, text_of(error.get("message")) or raw.decode("utf-8", "replace"))
+
+
+class HostedCall(NamedTuple):
+    """A tool that the provider ran itself while it answered; `server` is the MCP server that it ran on."""
+
+    call_id: str | None
+    name: str
+    arguments: Any
+    result: Any
+    error: str | None = None
+    server: str | None = None
+
 
 @dataclass(slots=True, kw_only=True)
 class Answer:
     """What a response says: the typed fields of an `llm_response`, and what follows from them.
 
-    `tool_calls` are `{"id", "name", "arguments"}`. `first_token` is the offset in the body at which the first token had
-    arrived whole; None when the response is no stream. `refusal` is why the provider declined.
+    `tool_calls` are `{"id", "name", "arguments"}`, and for the agent to run; `hosted` are those that ran already.
+    `first_token` is the offset in the body at which the first token had arrived whole; None when the response is no
+    stream. `refusal` is why the provider declined.
     """
 
     model: str | None = None
     content: Any = None
     thinking: str | None = None
     tool_calls: list[dict[str, Any]] = field(default_factory=list)
+    hosted: list[HostedCall] = field(default_factory=list)
     finish_reason: str | None = None
     usage: dict[str, int | None] | None = None
     refusal: str | None = None
@@ -50,10 +74,11 @@ class Answer:
 
 
 class ToolReturn(NamedTuple):
-    """A tool's result as the model gets it to read."""
+    """A tool's result as the model gets it to read; `error` where the format says that it is one."""
 
     call_id: str
     result: Any
+    error: str | None = None
 
 
 class Provider(Protocol):
@@ -99,3 +124,32 @@ def arguments(text: Any) -> Any:
         return json.loads(text)  # exact for integers of any size
     except (ValueError, RecursionError):
         return text
+
+
+def dict_of(value: Any) -> dict[str, Any]:
+    """Return an object, and for anything else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def list_of(value: Any) -> list[Any]:
+    """Return a list, and for anything else an empty one."""
+    return value if isinstance(value, list) else []
+
+
+def dicts_of(value: Any) -> list[dict[str, Any]]:
+    """Return the objects in a list."""
+    return [item for item in list_of(value) if isinstance(item, dict)]
+
+
+def text_of(value: Any) -> str | None:
+    """Return a text, and for anything else None."""
+    return value if isinstance(value, str) else None
+
+
+def counts(**usage: Any) -> dict[str, int | None]:
+    """Return counts of tokens; what is no count is unknown.
+
+    >>> counts(input=3, output="many")
+    {'input': 3, 'output': None}
+    """
+    return {name: count if type(count) is int else None for name, count in usage.items()}

@@ -15,12 +15,14 @@ from typing import TYPE_CHECKING, Any, cast
 from peaky_peek.capture import pricing
 from peaky_peek.capture.importance import importance
 from peaky_peek.capture.providers import BLOCK, may_be_retried, module_for
-from peaky_peek.capture.providers.fields import Answer, Failure, Prompt, Provider, loads
+from peaky_peek.capture.providers.fields import Answer, Failure, HostedCall, Prompt, Provider, ToolReturn, loads
 from peaky_peek.events import Decision, Error, Event, LLMRequest, LLMResponse, Refusal, ToolCall, ToolResult
 from peaky_peek.ids import id_at
 from peaky_peek.store.exchange_records import Past, Request, Response, Sent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from peaky_peek.store.exchanges import Exchange
 
 _LOOK_BACK = 64  # answers among which the one is sought that asked for a tool result
@@ -89,16 +91,16 @@ class _Tools:
         known = cast("list[ToolResult]", self._past.events("tool_result", after=first))
         for returned in returns:
             answer = asked_by.get(returned.call_id)
-            call = calls.get(returned.call_id)
-            if answer is None or call is None:  # asked for before the session began
+            if answer is None:  # asked for before the session began
                 continue
+            call = calls.get(returned.call_id) or _call(answer, returned.call_id)
             self.shows.append(str(answer.parent_id))
             own = [each for each in known if _is_of(each, call, answer)]
             self.evidence += [each.id for each in reversed(own) if each.id not in self.evidence]
             if not own:
-                self._derive(call, returned.result, answer)
+                self._derive(call, returned, answer)
 
-    def _derive(self, call: dict[str, Any], result: Any, answer: LLMResponse) -> None:
+    def _derive(self, call: dict[str, Any], returned: ToolReturn, answer: LLMResponse) -> None:
         exchange, sent = self._exchange, self._sent
         last = exchange.position + BLOCK - 2
         name = call["name"] or "tool"
@@ -109,12 +111,18 @@ class _Tools:
             upstream_event_ids=[answer.id], metadata={"derived": True},
         )  # fmt: skip
         position = min(position + 1, last)
-        returned = ToolResult(
+        result = ToolResult(
             id=id_at(position), session_id=exchange.session_id, position=position, parent_id=called.id,
-            agent=sent.agent, name=name, tool_name=name, result=result, call_id=call["id"], metadata={"derived": True},
+            agent=sent.agent, name=name, tool_name=name, result=returned.result, error=returned.error,
+            call_id=call["id"], metadata={"derived": True},
         )  # fmt: skip
-        self.derived += [called, returned]
-        self.evidence.append(returned.id)
+        self.derived += [called, result]
+        self.evidence.append(result.id)
+
+
+def _call(answer: LLMResponse, call_id: str) -> dict[str, Any]:
+    """Return a call as the answer has it that asked for it: where the provider keeps the history, it is not resent."""
+    return next(call for call in answer.tool_calls or [] if call["id"] == call_id)
 
 
 def _is_of(result: ToolResult, call: dict[str, Any], answer: LLMResponse) -> bool:
@@ -139,6 +147,7 @@ def _answered(exchange: Exchange, past: Past, answer: Answer) -> list[Event]:
         }  # fmt: skip
 
     model = answer.model or prompt.model
+    hosted = list(_hosted(answer.hosted, place))  # these ran before the answer was there
     said = LLMResponse(
         **place(model or prompt.provider), duration_ms=exchange.duration_ms, status=_status(answer), model=model,
         content=answer.content, thinking=answer.thinking, tool_calls=answer.tool_calls or None,
@@ -147,7 +156,7 @@ def _answered(exchange: Exchange, past: Past, answer: Answer) -> list[Event]:
         time_to_first_token_ms=_first_token_ms(exchange, answer),
         cost_usd=_cost(prompt.provider, model, answer),
     )  # fmt: skip
-    events: list[Event] = [said]
+    events: list[Event] = [*hosted, said]
     if answer.refusal:
         policy = "content_filter" if answer.finish_reason == "content_filter" else prompt.provider
         derived = place("refusal", metadata={"derived": True}, upstream_event_ids=[said.id])
@@ -157,6 +166,17 @@ def _answered(exchange: Exchange, past: Past, answer: Answer) -> list[Event]:
         failed = place(failure.error_type, upstream_event_ids=[said.id])
         events.append(Error(**failed, error_type=failure.error_type, error_message=failure.error_message))
     return events
+
+
+def _hosted(calls: list[HostedCall], place: Callable[..., dict[str, Any]]) -> Iterator[Event]:
+    """Yield the calls of tools that the provider ran itself, and what came of them."""
+    for call in calls[: BLOCK // 2 - 2]:
+        data = {"server": call.server} if call.server else {}
+        common: dict[str, Any] = {"tool_name": call.name, "call_id": call.call_id, "data": data}
+        called = ToolCall(**place(call.name, metadata={"derived": True}), **common, arguments=call.arguments)
+        yield called
+        inside = place(call.name, metadata={"derived": True}, parent_id=called.id)
+        yield ToolResult(**inside, **common, result=call.result, error=call.error)
 
 
 def _decision(exchange: Exchange, asked: Event, answer: Answer) -> Decision:

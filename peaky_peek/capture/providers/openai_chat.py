@@ -7,13 +7,22 @@ from collections import defaultdict
 from typing import Any
 
 from peaky_peek.capture.providers import sse
-from peaky_peek.capture.providers.fields import Answer, Failure, Prompt, ToolReturn, arguments, loads
+from peaky_peek.capture.providers.fields import (
+    Answer,
+    Failure,
+    Prompt,
+    ToolReturn,
+    arguments,
+    counts,
+    dict_of,
+    list_of,
+    loads,
+    text_of,
+)
+from peaky_peek.capture.providers.hosts import provider
 
 _ASKED = {"model", "messages", "tools", "functions", "stream"}
 _TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
-_HOST = re.compile(
-    r"https?://(?:[^/?#]*\.)?(azure|deepseek|openrouter|groq|mistral|together|fireworks|cerebras)\.[a-z]+[:/]"
-)
 _DEPLOYMENT = re.compile(r"/deployments/([^/?]+)/")
 
 
@@ -24,25 +33,15 @@ def prompt(url: str, body: dict[str, Any]) -> Prompt | None:
         return None
     deployment = _DEPLOYMENT.search(url)
     model = body.get("model") or (deployment and deployment[1])
-    tools = body.get("tools") or [{"type": "function", "function": each} for each in _list(body.get("functions"))]
+    tools = body.get("tools") or [{"type": "function", "function": each} for each in list_of(body.get("functions"))]
     return Prompt(
         provider=provider(url),
-        model=_text(model),
+        model=text_of(model),
         messages=messages,
-        tools=_list(tools) or None,
+        tools=list_of(tools) or None,
         settings={name: value for name, value in body.items() if name not in _ASKED},
         stream=body.get("stream") is True,
     )
-
-
-def provider(url: str) -> str:
-    """Return the name of the provider behind a URL; a host we do not know speaks OpenAI's language.
-
-    >>> provider("https://api.deepseek.com/chat/completions"), provider("http://127.0.0.1:8000/v1/chat/completions")
-    ('deepseek', 'openai')
-    """
-    host = _HOST.match(url)
-    return host[1] if host else "openai"
 
 
 def answer(status: int, body: bytes, *, stream: bool) -> Answer:
@@ -74,43 +73,33 @@ def tool_names(tools: list[Any]) -> list[str]:
     >>> tool_names([{"type": "function", "function": {"name": "search"}}, {"type": "custom", "custom": {"name": "sh"}}])
     ['search', 'sh']
     """
-    names = [_dict(tool.get(str(tool.get("type")))).get("name") for tool in tools if isinstance(tool, dict)]
+    names = [dict_of(tool.get(str(tool.get("type")))).get("name") for tool in tools if isinstance(tool, dict)]
     return [name for name in names if isinstance(name, str)]
 
 
 def _whole(body: Any, status: int, raw: bytes) -> Answer:
     """Read a body that came in one piece."""
-    body = _dict(body)
-    choices = sorted((each for each in _list(body.get("choices")) if isinstance(each, dict)), key=_index)
+    body = dict_of(body)
+    choices = sorted((each for each in list_of(body.get("choices")) if isinstance(each, dict)), key=_index)
     if not choices:
-        failure = _failure(body.get("error"), status, raw)
+        failure = Failure.of(body.get("error"), status, raw)
         refusal = failure.error_message if failure.error_type == "content_filter" else None
         return Answer(complete=False, failure=failure, refusal=refusal, data=_extra(body, []))
-    message = _dict(choices[0].get("message"))
-    finish_reason = _text(choices[0].get("finish_reason"))
-    refusal = _text(message.get("refusal"))
+    message = dict_of(choices[0].get("message"))
+    finish_reason = text_of(choices[0].get("finish_reason"))
+    refusal = text_of(message.get("refusal"))
     if finish_reason == "content_filter" and not refusal:
         refusal = "the provider's content filter stopped the answer"
     return Answer(
-        model=_text(body.get("model")),
+        model=text_of(body.get("model")),
         content=message.get("content"),
-        thinking=_text(message.get("reasoning_content")) or _text(message.get("reasoning")),
+        thinking=text_of(message.get("reasoning_content")) or text_of(message.get("reasoning")),
         tool_calls=_calls(message),
         finish_reason=finish_reason,
         usage=_usage(body.get("usage")),
         refusal=refusal,
         data=_extra(body, choices),
     )
-
-
-def _failure(error: Any, status: int, raw: bytes) -> Failure:
-    """Name what went wrong by the provider's own code, which says more than its type or the HTTP status."""
-    if isinstance(error, str):
-        return Failure(f"HTTP {status}", error)
-    error = _dict(error)
-    code = error.get("code")
-    name = _text(code) or _text(error.get("type")) or f"HTTP {code if isinstance(code, int) else status}"
-    return Failure(name, _text(error.get("message")) or raw.decode("utf-8", "replace"))
 
 
 def _extra(body: dict[str, Any], choices: list[dict[str, Any]]) -> dict[str, Any]:
@@ -121,29 +110,30 @@ def _extra(body: dict[str, Any], choices: list[dict[str, Any]]) -> dict[str, Any
 
 def _calls(message: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
-    for call in _list(message.get("tool_calls")):
+    for call in list_of(message.get("tool_calls")):
         if isinstance(call, dict):
-            asked = _dict(call.get("function")) or _dict(call.get("custom"))
+            asked = dict_of(call.get("function")) or dict_of(call.get("custom"))
             given = asked.get("arguments") if "arguments" in asked else asked.get("input")
-            found.append({"id": _text(call.get("id")), "name": _text(asked.get("name")), "arguments": arguments(given)})
-    if legacy := _dict(message.get("function_call")):
-        found.append({"id": None, "name": _text(legacy.get("name")), "arguments": arguments(legacy.get("arguments"))})
+            found.append(
+                {"id": text_of(call.get("id")), "name": text_of(asked.get("name")), "arguments": arguments(given)}
+            )
+    if legacy := dict_of(message.get("function_call")):
+        found.append({"id": None, "name": text_of(legacy.get("name")), "arguments": arguments(legacy.get("arguments"))})
     return found
 
 
 def _usage(usage: Any) -> dict[str, int | None] | None:
     if not isinstance(usage, dict):
         return None
-    read = _dict(usage.get("prompt_tokens_details"))
-    written = _dict(usage.get("completion_tokens_details"))
-    counts = {
-        "input": usage.get("prompt_tokens"),
-        "output": usage.get("completion_tokens"),
-        "cache_read": read.get("cached_tokens", usage.get("prompt_cache_hit_tokens")),
-        "cache_write": read.get("cache_write_tokens"),
-        "reasoning": written.get("reasoning_tokens"),
-    }
-    return {name: count if isinstance(count, int) else None for name, count in counts.items()}
+    read = dict_of(usage.get("prompt_tokens_details"))
+    written = dict_of(usage.get("completion_tokens_details"))
+    return counts(
+        input=usage.get("prompt_tokens"),
+        output=usage.get("completion_tokens"),
+        cache_read=read.get("cached_tokens", usage.get("prompt_cache_hit_tokens")),
+        cache_write=read.get("cache_write_tokens"),
+        reasoning=written.get("reasoning_tokens"),
+    )
 
 
 class _Choice:
@@ -157,16 +147,16 @@ class _Choice:
 
     def add(self, choice: dict[str, Any]) -> bool:
         """Add one delta; return whether it brought a token."""
-        delta = _dict(choice.get("delta"))
-        self.finish_reason = _text(choice.get("finish_reason")) or self.finish_reason
+        delta = dict_of(choice.get("delta"))
+        self.finish_reason = text_of(choice.get("finish_reason")) or self.finish_reason
         texts = {name: text for name in _TEXTS if isinstance(text := delta.get(name), str)}
         for name, text in texts.items():
             self.texts[name].append(text)
-        for call in _list(delta.get("tool_calls")):
+        for call in list_of(delta.get("tool_calls")):
             if isinstance(call, dict):
                 _add_call(self.calls.setdefault(_index(call, len(self.calls)), {}), call)
         if function := delta.get("function_call"):
-            _add_text(self.function, _dict(function))
+            _add_text(self.function, dict_of(function))
         return any(texts.values()) or bool(delta.get("tool_calls") or function)
 
     def message(self) -> dict[str, Any]:
@@ -177,7 +167,7 @@ class _Choice:
 
 
 def _add_call(whole: dict[str, Any], call: dict[str, Any]) -> None:
-    whole["id"] = whole.get("id") or _text(call.get("id"))
+    whole["id"] = whole.get("id") or text_of(call.get("id"))
     for kind in ("function", "custom"):
         if isinstance(call.get(kind), dict):
             _add_text(whole.setdefault(kind, {}), call[kind])
@@ -206,12 +196,12 @@ def _streamed(body: bytes) -> Answer:
         if data.startswith(b"[DONE]"):
             done = True
             break
-        chunk = _dict(loads(data))
+        chunk = dict_of(loads(data))
         whole |= {name: chunk[name] for name in ("id", "model", "usage", "error") if chunk.get(name)}
         if "error" in whole:
-            failure = _failure(whole["error"], 200, data)
+            failure = Failure.of(whole["error"], 200, data)
             break
-        for choice in _list(chunk.get("choices")):
+        for choice in list_of(chunk.get("choices")):
             if isinstance(choice, dict) and choices[_index(choice)].add(choice) and first_token is None:
                 first_token = end
     whole["choices"] = [
@@ -228,15 +218,3 @@ def _streamed(body: bytes) -> Answer:
 def _index(part: dict[str, Any], unsaid: int = 0) -> int:
     index = part.get("index")
     return index if isinstance(index, int) else unsaid
-
-
-def _dict(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
