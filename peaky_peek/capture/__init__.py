@@ -3,8 +3,9 @@
 | idea | modules |
 |---|---|
 | what users call | `verbs` `spans` `decorators` `labels` `deletion` `control` `status` |
-| how functions are wrapped | `wrapping` |
-| where an event belongs | `context` `pairing` `callsite` `git` |
+| how functions are wrapped | `wrapping` `call_spans` |
+| agent frameworks | `frameworks` |
+| where an event belongs | `context` `pairing` `callsite` `git` `program` |
 | how that place reaches threads and processes | `propagation` `carrier` |
 | how other libraries are patched | `patching` `imports` |
 | model calls on the wire | `transport` `streams` `calls` `bodies` `providers` `pricing` |

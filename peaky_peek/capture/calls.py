@@ -162,6 +162,8 @@ def begin(request: Any) -> Call | None:
         return None
     if scope.session.budget is not None:
         spending.stop_if_over(scope.session)
+    if scope.model is not None:
+        scope.model.seen = True
     return Call(request, body, scope)
 
 

@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
 from peaky_peek import encoding, ids, store
-from peaky_peek.capture import faults
+from peaky_peek.capture import faults, program
 from peaky_peek.capture.callsite import line_that_lost
 from peaky_peek.capture.git import current_commit
 from peaky_peek.capture.recorder import active, recorder
@@ -48,6 +47,8 @@ class OpenSession:
     """Exceptions on their way out, already recorded where they came from."""
     budget: Budget | None = None
     """What its run may cost."""
+    framework: str | None = None
+    """What its agent is built on, as far as known."""
 
 
 class OpenCall(NamedTuple):
@@ -71,6 +72,13 @@ class Scope:
     """Whether the session is only guessed, because the code runs outside all of them."""
     calls: list[OpenCall] = field(default_factory=list)
     """Requests and tool calls recorded one by one that nothing has closed yet, oldest first."""
+    tool: Any = None
+    """The `ToolSpan` that this is the inside of."""
+    model: Any = None
+    """The `ModelSpan` of a framework that this is the inside of."""
+    outside: Scope | None = None
+    """Where things happen again when this is closed."""
+    closed: bool = False
 
 
 CURRENT: ContextVar[Scope | None] = ContextVar("peaky_peek_scope", default=None)
@@ -154,9 +162,8 @@ def scope_for_event() -> Scope | None:
     scope = CURRENT.get()
     if scope is not None:
         return scope
-    for ask in (OUTSIDE.get(), fallback):
-        if ask is not None and (scope := ask()) is not None:
-            return scope
+    if (scope := cell_scope()) is not None:
+        return scope
     if stopped:
         return None
     if len(open_sessions) == 1:
@@ -164,6 +171,21 @@ def scope_for_event() -> Scope | None:
     else:
         session = open_sessions.get(_implicit_id or "") or _begin_implicit()
     return Scope(session, session.first_event, None, inferred=True)
+
+
+def cell_scope() -> Scope | None:
+    """Return the scope of the notebook cell that the code runs in, None outside notebooks."""
+    for ask in (OUTSIDE.get(), fallback):
+        if ask is not None and (scope := ask()) is not None:
+            return scope
+    return None
+
+
+def open_around(scope: Scope | None) -> Scope | None:
+    """Return the scope around one that is closed, passing over those that were closed before their turn."""
+    while scope is not None and (scope.closed or scope.session.ended):
+        scope = scope.outside
+    return scope
 
 
 def misplaced(scope: Scope) -> dict[str, Any]:
@@ -180,11 +202,10 @@ _implicit_id: str | None = None
 
 def _begin_implicit() -> OpenSession:
     global _implicit_id
-    script = next(iter(getattr(sys, "argv", ())), "")  # there is none where Python is embedded
     around = started_in()
-    name = Path(script).stem if script not in ("", "-c", "-m") else "python"
     _implicit_id = ids.new_id()  # first: whatever interrupts the next line, it is known for what it is
-    session = begin(name, session_id=_implicit_id, parent=None if around is None else around.session)
+    parent = None if around is None else around.session
+    session = begin(program.name(), session_id=_implicit_id, parent=parent, code_hash=program.code_hash())
     session.first_event = None if around is None else around.parent_id
     processes = sys.modules.get("multiprocessing.process")
     if processes is not None and processes.parent_process() is not None:  # such a process ends without `atexit`
@@ -224,6 +245,7 @@ def begin(
     root = parent.root_id if parent else session_id
     sampled = parent.sampled if parent else _is_sampled(session_id if resume else os.urandom(8).hex())
     session = OpenSession(session_id, name, root, sampled, budget=parent.budget if parent else budget)
+    session.framework = fields.get("framework")
     if sampled:
         if parent is None or parent.id not in open_sessions:
             note_started(session_id)
@@ -233,6 +255,7 @@ def begin(
             "root_session_id": root, "parent_session_id": parent.id if parent else None, "git_commit": current_commit(),
             **origin, **fields,
         }  # fmt: skip
+        values["version"] = values.get("version") or values.get("code_hash")
         session.described = encoding.encode({key: value for key, value in values.items() if value is not None})
         open_sessions[session_id] = session  # first: whatever interrupts the next line, somebody will end it
         recorder().record_raw("S", [session_id, position], session.described)

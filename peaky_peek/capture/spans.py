@@ -7,25 +7,16 @@ import sqlite3
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self
 
 from peaky_peek import ids, store
-from peaky_peek.capture import context, faults, propagation, transport
-from peaky_peek.capture.context import CURRENT, SILENT, OpenSession, Scope
+from peaky_peek.capture import context, faults, program, propagation, transport
+from peaky_peek.capture.context import CURRENT, SILENT, OpenSession, Scope, open_around
 from peaky_peek.capture.recorder import recorder
 from peaky_peek.capture.verbs import Common, Verbs, emit
 from peaky_peek.errors import PeekError
 from peaky_peek.events import AgentEnd, AgentStart, Error, Event
-
-
-@dataclass(slots=True, eq=False)
-class SpanScope(Scope):
-    """The inside of a span that was entered."""
-
-    outside: Scope | None = None
-    closed: bool = False
 
 
 class TraceContext(Verbs):
@@ -54,6 +45,9 @@ class TraceContext(Verbs):
         'take an umbrella'
     """
 
+    _common: Common = {}  # noqa: RUF012 - never changed
+    """What its `agent_start` says besides."""
+
     def __init__(
         self, agent_name: str = "agent", framework: str | None = None, session_id: str | None = None, *,
         resume: bool = False, new_session: bool = False, task: str | None = None, version: str | None = None,
@@ -72,7 +66,7 @@ class TraceContext(Verbs):
         self._session: OpenSession | None = None
         self._owns_session = False
         self._start: AgentStart | None = None
-        self._inside: SpanScope | None = None
+        self._inside: Scope | None = None
         self.place: AbstractContextManager[None] = context.HERE
         """Makes this the place where events go while a block runs: a generator does between two of its values."""
         self._opening = ""
@@ -110,22 +104,27 @@ class TraceContext(Verbs):
             wanted = None if self._wanted_id is None else recorder().redactor.clean_text(str(self._wanted_id))
             session_id = _free_id(wanted) if wanted and not self._resume else wanted
             tags = context.tag_list(self._fields["tags"]) or None
-            described = {**self._fields, **_described(self._input, self._code), "tags": tags}
+            described = {**self._fields, "input": self._input, "code_hash": self._code_hash(), "tags": tags}
             self._opening, self._owns_session = session_id or ids.new_id(), True
             self._session = context.begin(
                 self.name, session_id=self._opening, parent=parent, resume=self._resume, **described
             )
         self._session.raised.clear()
         scope = Scope(self._session, parent_id, self.name)
-        self._start = emit(AgentStart, scope, {"name": self.name}, {"input": self._input, "code": self._code})
+        self._start = emit(
+            AgentStart, scope, {**self._common, "name": self.name}, {"input": self._input, "code": self._code}
+        )
         if self._session.first_event is None:
             self._session.first_event = self._start.id or None
-        self._inside = SpanScope(self._session, self._start.id or None, self.name, outside=CURRENT.get())
+        self._inside = Scope(self._session, self._start.id or None, self.name, outside=CURRENT.get())
         self.place = context.inside(self._inside)
         self._started_at = time.perf_counter_ns()  # what beginning took is ours, not the agent's
 
-    def close(self, error: BaseException | None = None) -> None:
-        """End it: completed, or failed with `error`."""
+    def _code_hash(self) -> str | None:
+        return None if self._code is None else program.hash_of(self._code)
+
+    def close(self, error: BaseException | str | None = None) -> None:
+        """End it: completed, or failed with `error`, which may be told in words."""
         try:
             self._close(error)
         except BaseException as fault:  # noqa: BLE001 - the agent never notices
@@ -151,9 +150,9 @@ class TraceContext(Verbs):
         if self._inside is not None:
             self._inside.closed = True
             if CURRENT.get() is self._inside:
-                CURRENT.set(_open_around(self._inside))
+                CURRENT.set(open_around(self._inside))
 
-    def _close(self, error: BaseException | None) -> None:
+    def _close(self, error: BaseException | str | None) -> None:
         session, start, inside = self._session, self._start, self._inside
         if session is None or start is None or inside is None:
             return
@@ -165,7 +164,8 @@ class TraceContext(Verbs):
                 context.end(session, session_status)
             return
         if status == "error" and error is not None and not any(known is error for known in session.raised):
-            session.raised.append(error)
+            if isinstance(error, BaseException):
+                session.raised.append(error)
             emit(Error, inside, {"status": "error"}, described_error(error))
         if os.getpid() != self._opened_in:  # a forked child leaves the end to its parent
             return
@@ -237,24 +237,19 @@ def start_session(agent_name: str = "agent", **options: Any) -> TraceContext:
     return TraceContext(agent_name, new_session=True, **options).__enter__()
 
 
-def _open_around(scope: Scope | None) -> Scope | None:
-    """Return the scope around one that is closed, passing over those that were closed before their turn."""
-    while isinstance(scope, SpanScope) and (scope.closed or scope.session.ended):
-        scope = scope.outside
-    return None if scope is not None and scope.session.ended else scope
-
-
-def _verdict(error: BaseException | None) -> tuple[Literal["ok", "error", "cancelled"], str]:
+def _verdict(error: BaseException | str | None) -> tuple[Literal["ok", "error", "cancelled"], str]:
     """Return the status of the span, and of the session if the span is its root."""
     if error is None or (isinstance(error, SystemExit) and not error.code):
         return "ok", "completed"
-    if isinstance(error, Exception):
+    if isinstance(error, (Exception, str)):
         return "error", "failed"
     return "cancelled", "completed" if isinstance(error, GeneratorExit) else "interrupted"
 
 
-def described_error(error: BaseException) -> dict[str, Any]:
-    """Return the fields of an `Error` event for an exception."""
+def described_error(error: BaseException | str) -> dict[str, Any]:
+    """Return the fields of an `Error` event for an exception, or for what is only told in words."""
+    if isinstance(error, str):
+        return {"error_type": "error", "error_message": error}
     import traceback
 
     kind = type(error)
@@ -264,15 +259,6 @@ def described_error(error: BaseException) -> dict[str, Any]:
     except Exception:  # noqa: BLE001 - a hostile exception
         trace = None
     return {"error_type": name, "error_message": faults.text(error), "stack_trace": trace}
-
-
-def _described(given: Any, code: str | None) -> dict[str, Any]:
-    described: dict[str, Any] = {"input": given}
-    if code is not None:
-        import hashlib
-
-        described["code_hash"] = hashlib.sha256(code.encode("utf-8", "replace")).hexdigest()[:16]
-    return described
 
 
 def _free_id(wanted: str) -> str:

@@ -1,0 +1,176 @@
+"""Calls of tools and models as spans: each is a pair of events, and what happens between is inside the first."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import AbstractContextManager
+from typing import Any, Self
+
+from peaky_peek.capture import context, faults, spending
+from peaky_peek.capture.context import HERE, Scope, inside, scope_for_event
+from peaky_peek.capture.spans import described_error
+from peaky_peek.capture.verbs import Common, Verbs, emit
+from peaky_peek.events import Error, Event, LLMRequest, ToolCall, ToolResult
+
+
+class CallSpan:
+    """A call with its answer, under the event around it."""
+
+    _is_model_call = False
+
+    def __init__(self) -> None:
+        self.output: Any = None
+        self.inside: Scope | None = None
+        """Where what happens during the call belongs; None while nothing is recorded."""
+        self.place: AbstractContextManager[None] = HERE
+        self._started_at = self._opened_in = 0
+
+    def open(self, scope: Scope | None = None) -> Self:
+        """Begin, in a scope, or where the code runs."""
+        try:
+            scope = scope or scope_for_event()
+            if scope is not None and scope.session.budget is not None:
+                spending.stop_if_over(scope.session, look=self._is_model_call)
+            self._opened_in = os.getpid()
+            self._started_at = time.perf_counter_ns()
+            if scope is not None:
+                self.inside = self._begun(scope)
+                if self.inside is not None:
+                    self.place = inside(self.inside)
+        except Exception as error:  # noqa: BLE001 - the agent never notices
+            faults.report(error)
+        return self
+
+    def close(self, error: BaseException | str | None = None) -> None:
+        """End, with `output` or an error."""
+        try:
+            if self.inside is None or os.getpid() != self._opened_in:  # a forked child leaves the answer to its parent
+                return
+            self.inside.closed = True
+            if context.paused:
+                return
+            status = "ok" if error is None else "error" if isinstance(error, (Exception, str)) else "cancelled"
+            took = (time.perf_counter_ns() - self._started_at) / 1e6
+            self._record_answer(self.inside, error, {"duration_ms": took, "status": status})
+        except Exception as fault:  # noqa: BLE001 - the agent never notices
+            faults.report(fault)
+
+    def _begun(self, scope: Scope) -> Scope | None:
+        """Record the call and return its inside."""
+        return Scope(scope.session, self._record_call(scope).id or None, scope.agent, scope.inferred, outside=scope)
+
+    def _record_call(self, scope: Scope) -> Event:
+        raise NotImplementedError
+
+    def _record_answer(self, inside: Scope, error: BaseException | str | None, common: Common) -> None:
+        raise NotImplementedError
+
+
+class ToolSpan(CallSpan):
+    """A tool that runs.
+
+    Args:
+        name: the tool's.
+        arguments: what it is called with.
+        call_id: the model's id of the call.
+        by_framework: a framework runs it; if its function is decorated with `pp.tool`, that is the same call.
+        common: what both events say besides.
+    """
+
+    def __init__(
+        self, name: str, arguments: Any, call_id: str | None = None, *, by_framework: bool = False,
+        common: Common | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.name, self._arguments, self._call_id = name, arguments, call_id
+        self.result: ToolResult | None = None
+        """The event that the span ended with."""
+        self.facts: dict[str, Any] = {}
+        """What is learned while it runs; `data` of the result."""
+        self._common: Common = common or {}
+        self._awaits_function = by_framework
+
+    def _begun(self, scope: Scope) -> Scope | None:
+        around = scope.tool
+        if around is not None and around._is_run_by(self):
+            return None
+        within = super()._begun(scope)
+        if within is not None:
+            within.tool = self
+        return within
+
+    def _is_run_by(self, span: ToolSpan) -> bool:
+        """Tell whether another span is the function of this one, which is recorded already; it is so once."""
+        is_function = self._awaits_function and not span._awaits_function and span.name == self.name
+        self._awaits_function = self._awaits_function and not is_function
+        return is_function
+
+    def _record_call(self, scope: Scope) -> Event:
+        typed = {"tool_name": self.name, "arguments": self._arguments, "call_id": self._call_id}
+        return emit(ToolCall, scope, self._common, typed)
+
+    def _record_answer(self, inside: Scope, error: BaseException | str | None, common: Common) -> None:
+        said = faults.said(error) if isinstance(error, BaseException) else error
+        typed: dict[str, Any] = {"tool_name": self.name, "result": self.output, "error": said}
+        typed |= {"call_id": self._call_id, **common}
+        said_of_both: Common = {**self._common, "data": {**self._common.get("data", {}), **self.facts}}
+        self.result = emit(ToolResult, inside, said_of_both, typed)
+
+
+class LLMSpan(CallSpan):
+    """A model that is asked, by a client that nothing else knows."""
+
+    _is_model_call = True
+
+    def __init__(self, model: str | None, provider: str | None, arguments: dict[str, Any]) -> None:
+        super().__init__()
+        self._model, self._provider, self._arguments = model, provider, arguments
+
+    def _record_call(self, scope: Scope) -> Event:
+        settings = dict(self._arguments)
+        key = next((key for key in ("messages", "prompt") if key in settings), next(iter(settings), None))
+        prompt = settings.pop(key) if key is not None else None
+        messages = prompt if isinstance(prompt, list) or prompt is None else [{"role": "user", "content": prompt}]
+        typed = {
+            "provider": self._provider, "model": settings.pop("model", self._model), "messages": messages,
+            "tools": settings.pop("tools", None), "settings": settings or None,
+        }  # fmt: skip
+        return emit(LLMRequest, scope, {}, typed)
+
+    def _record_answer(self, inside: Scope, error: BaseException | str | None, common: Common) -> None:
+        answers = Answers(inside)
+        if error is not None:
+            answers.record_llm_response(self._model, complete=False, **common)
+            if isinstance(error, Exception):
+                emit(Error, inside, {"status": "error"}, described_error(error))
+        else:
+            answers.record_llm_response(self._model, **answer_of(self.output), **common)
+
+
+class Answers(Verbs):
+    """Records into the inside of a call."""
+
+    _may_stop = False  # the answer is paid for, and the agent's: the next call is stopped
+
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    def _scope(self) -> Scope:
+        return self.scope
+
+
+def answer_of(output: Any) -> dict[str, Any]:
+    """Return the fields of an answer that is text, a list of pieces, or of the shape of OpenAI's chat completions."""
+    if isinstance(output, list) and all(isinstance(piece, str) for piece in output):
+        return {"content": "".join(output)}
+    try:
+        whole = output.model_dump() if hasattr(type(output), "model_dump") else output
+        choice = whole["choices"][0]
+        message = choice["message"]
+        return {
+            "content": message.get("content"), "tool_calls": message.get("tool_calls"), "usage": whole.get("usage"),
+            "finish_reason": choice.get("finish_reason"),
+        }  # fmt: skip
+    except Exception:  # noqa: BLE001 - it is of another shape, and recorded as it is
+        return {"content": output}

@@ -1,0 +1,219 @@
+"""What a framework has under way, by the framework's own ids: its callbacks tell of beginnings and ends one by one."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from peaky_peek import ids
+from peaky_peek.capture import context, faults, program
+from peaky_peek.capture.call_spans import Answers, ToolSpan
+from peaky_peek.capture.context import CURRENT, Scope, inside, open_around
+from peaky_peek.capture.frameworks.plain import plain
+from peaky_peek.capture.recorder import recorder
+from peaky_peek.capture.spans import TraceContext, described_error
+from peaky_peek.capture.verbs import Common, emit
+from peaky_peek.events import Decision, Error, LLMRequest
+
+_MOST = 10_000  # under way at a time; a framework that forgets to tell of ends must not fill the memory
+
+
+class AgentSpan(TraceContext):
+    """A run of an agent of a framework: a session, or an agent span in the one that is open."""
+
+    def __init__(self, name: str, framework: str, input: Any = None, common: Common | None = None) -> None:  # noqa: A002
+        super().__init__(name, framework, input=input)
+        self._common = common or {}
+
+    def _code_hash(self) -> str | None:
+        return program.code_hash()
+
+
+class ModelSpan:
+    """A model call of a framework. The wire records it better; what the wire does not see is recorded here.
+
+    Attributes:
+        seen: whether the wire has seen a request of it.
+        inside: the scope in which the request is sent.
+        request: makes the fields of the `llm_request`, when they are needed.
+    """
+
+    def __init__(self, scope: Scope, request: Callable[[], dict[str, Any]]) -> None:
+        self.seen = False
+        self.inside = replace(scope, model=self, outside=scope)
+        self.request = request
+        self._stamp = ids.stamp()
+
+    def close(self, response: Callable[[], dict[str, Any]], error: BaseException | str | None = None) -> None:
+        """End, with what makes the fields of the `llm_response`."""
+        scope = self.inside
+        scope.closed = True
+        if self.seen or context.paused or not scope.session.sampled:
+            return
+        asked = self.request()
+        place = (scope.session.id, scope.parent_id, scope.agent)
+        name = asked.get("model") or asked.get("provider") or "model"
+        request = recorder().record(LLMRequest.of(place, self._stamp, name, asked))
+        took = (context.now_us() - (request.time_us or 0)) / 1000
+        answers = Answers(Scope(scope.session, request.id, scope.agent, scope.inferred))
+        said = response() if error is None else {"complete": False}
+        said = {"model": asked.get("model"), **said}
+        status = "ok" if error is None else "error" if isinstance(error, (Exception, str)) else "cancelled"
+        answer = answers.record_llm_response(**said, duration_ms=took, status=status)
+        if error is not None and status == "error":
+            emit(Error, answers.scope, {"status": "error"}, described_error(error))
+        if answer.tool_calls:
+            self._decide(asked, answer.tool_calls, answer.content)
+
+    def _decide(self, asked: dict[str, Any], calls: list[Any], content: Any) -> None:
+        """Record the decision that calling tools is, as the wire would have."""
+        chosen = [str(call.get("name")) for call in calls if isinstance(call, dict)]
+        offered = [str(tool.get("name")) for tool in asked.get("tools") or [] if isinstance(tool, dict)]
+        typed = {
+            "chosen_action": ", ".join(chosen), "reasoning": content if isinstance(content, str) else None,
+            "alternatives": [name for name in offered if name not in chosen],
+        }  # fmt: skip
+        emit(Decision, replace(self.inside, model=None), {"metadata": {"derived": True}}, typed)
+
+
+class _Run:
+    """Something under way, and the place where events went before it began."""
+
+    __slots__ = ("before", "inside", "span")
+
+    def __init__(self, span: AgentSpan | ToolSpan | ModelSpan, inside: Scope | None) -> None:
+        self.span, self.inside = span, inside
+        self.before = CURRENT.get()
+
+
+class Runs:
+    """What one framework has under way.
+
+    Ids are the framework's: anything that can be hashed. `within` are the ids of what it happens in, the nearest first;
+    the first of them that is under way counts, else the place where the code runs. From its beginning to its end a run
+    is the place where events go that happen in the same context.
+
+    Args:
+        framework: the name that its sessions get.
+    """
+
+    def __init__(self, framework: str) -> None:
+        self.framework = framework
+        self._runs: OrderedDict[Any, _Run] = OrderedDict()
+        self._handed: dict[tuple[str, str], str] = {}
+        """Session and agent that a handoff leads to, and the event that it was."""
+
+    @faults.guarded
+    def agent(
+        self, run: Any, name: str, *, within: Iterable[Any] = (), input: Any = None, common: Common | None = None,  # noqa: A002
+    ) -> None:  # fmt: skip
+        """An agent begins; outside of everything, with a session of its own."""
+        if context.paused:
+            return
+        scope = self._scope(within) or context.cell_scope()
+        if scope is not None and not scope.session.ended:
+            handed = self._handed.pop((scope.session.id, name), None)
+            if handed is not None:
+                common = {"upstream_event_ids": [handed], **(common or {})}
+            self._name_framework(scope)
+        span = AgentSpan(name, self.framework, plain(input), common)
+        with inside(scope):
+            span.open()
+        self._enter(run, span, span._scope())
+
+    @faults.guarded
+    def tool(
+        self, run: Any, name: str, arguments: Any, *, within: Iterable[Any] = (), call_id: str | None = None,
+        common: Common | None = None,
+    ) -> None:  # fmt: skip
+        """A tool begins."""
+        span = ToolSpan(name, plain(arguments), call_id, by_framework=True, common=common)
+        scope = self._scope(within)
+        span.open(None if scope is None else replace(scope, model=None))
+        self._enter(run, span, span.inside)
+
+    @faults.guarded
+    def model(self, run: Any, request: Callable[[], dict[str, Any]], *, within: Iterable[Any] = ()) -> None:
+        """A model call begins. `request` makes the fields of its `llm_request`, if the wire does not see it."""
+        scope = self._scope(within) or context.scope_for_event()
+        if scope is not None:
+            span = ModelSpan(scope, request)
+            self._enter(run, span, span.inside)
+
+    @faults.guarded
+    def ended(
+        self, run: Any, output: Any = None, error: BaseException | str | None = None, *,
+        response: Callable[[], dict[str, Any]] = dict,
+    ) -> ToolSpan | AgentSpan | ModelSpan | None:  # fmt: skip
+        """Say that a run is over, with its output or an error; return what it was recorded as.
+
+        Args:
+            run: its id; one that is not under way is passed over.
+            output: what an agent or tool returned.
+            error: what went wrong.
+            response: makes the fields of the `llm_response` of a model call that the wire did not see.
+        """
+        known = self._runs.pop(run, None)
+        if known is None:
+            return None
+        if known.inside is not None and CURRENT.get() is known.inside:
+            CURRENT.set(open_around(known.before))
+        span = known.span
+        if isinstance(span, ModelSpan):
+            span.close(response, error)
+        else:
+            span.output = plain(output)
+            span.close(error)
+        return span
+
+    @faults.guarded
+    def handoff(
+        self, source: str | None, target: str, *, name: str | None = None, arguments: Any = None,
+        call_id: str | None = None, within: Iterable[Any] = (),
+    ) -> None:  # fmt: skip
+        """One agent hands over to another: a tool that was called, and what the other agent's run follows from."""
+        scope = self._scope(within) or context.scope_for_event()
+        if scope is None:
+            return
+        facts: Common = {"metadata": {"handoff": {"from": source, "to": target}}}
+        span = ToolSpan(name or f"transfer_to_{target}", plain(arguments), call_id, by_framework=True, common=facts)
+        span.open(replace(scope, model=None))
+        span.output = target
+        span.close()
+        self.handed(target, span, scope.session.id)
+
+    def handed(self, target: str, span: ToolSpan, session_id: str) -> None:
+        """Remember the tool that handed over to an agent, so that the agent's run follows from it."""
+        if span.result is not None and span.result.id:
+            self._handed[session_id, target] = span.result.id
+
+    def scope_of(self, run: Any) -> Scope | None:
+        """Return the inside of a run, None if it is not under way."""
+        known = self._runs.get(run)
+        return None if known is None else known.inside
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._runs.clear()
+        self._handed.clear()
+
+    def _scope(self, within: Iterable[Any]) -> Scope | None:
+        known = next((self._runs[run] for run in within if run in self._runs), None)
+        return open_around(CURRENT.get()) if known is None else known.inside
+
+    def _enter(self, run: Any, span: AgentSpan | ToolSpan | ModelSpan, scope: Scope | None) -> None:
+        self._runs[run] = _Run(span, scope)
+        if scope is not None:
+            CURRENT.set(scope)
+        while len(self._runs) > _MOST:
+            with suppress(KeyError):
+                self._runs.popitem(last=False)
+
+    def _name_framework(self, scope: Scope) -> None:
+        session = scope.session
+        if session.framework is None and session.sampled:
+            session.framework = self.framework
+            context.note(session.id, {"framework": self.framework})
