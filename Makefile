@@ -29,6 +29,8 @@ test: $(VENV)/dev.stamp $(VENV)/node.stamp
 	$(NPM) test
 	$(BIN)/pytest
 	$(BIN)/pytest --nbval --nbval-sanitize-with tests/nbval.cfg notebooks
+	$(BIN)/python -m tests.frameworks.environments a -m pytest tests/frameworks/a tests/frameworks/both
+	$(BIN)/python -m tests.frameworks.environments b -m pytest tests/frameworks/b tests/frameworks/both
 
 check: $(VENV)/dev.stamp $(VENV)/node.stamp
 	$(BIN)/ruff check

@@ -1,0 +1,96 @@
+"""What the tests of the frameworks stand on, in either environment: a hooked process, a model server, no network."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from peaky_peek.capture import transport
+from peaky_peek.store import Database
+from tests.loopback import Loopback
+
+_HOME = tempfile.TemporaryDirectory(prefix="peaky-peek-frameworks-")
+# Read when the frameworks are imported: nobody reports home, looks for a newer version, or fetches a table of prices.
+os.environ |= {
+    "ANONYMIZED_TELEMETRY": "false",
+    "CREWAI_DISABLE_TELEMETRY": "true",
+    "CREWAI_DISABLE_TRACKING": "true",
+    "CREWAI_DISABLE_VERSION_CHECK": "true",
+    "CREWAI_STORAGE_DIR": str(Path(_HOME.name) / "crewai"),
+    "CREWAI_TRACING_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "DSPY_CACHEDIR": str(Path(_HOME.name) / "dspy"),
+    "HAYSTACK_TELEMETRY_ENABLED": "false",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_OFFLINE": "1",
+    "LANGCHAIN_TRACING_V2": "false",
+    "LANGSMITH_TRACING": "false",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "true",
+}
+for _name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "OTEL_SDK_DISABLED"):
+    os.environ.pop(_name, None)
+
+_THEIR_OWN = ("ignore:Cannot set an attribute on 'crewai:ImportWarning",)
+"""Warnings that frameworks raise at themselves."""
+attempts: list[str] = []
+"""Where to somebody wanted to connect."""
+
+
+def _is_here(host: Any) -> bool:
+    host = host.decode() if isinstance(host, bytes) else host
+    if host in (None, "", "localhost", socket.gethostname()):
+        return True
+    try:
+        return ipaddress.ip_address(str(host).partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def _refuse_the_network(event: str, arguments: tuple[Any, ...]) -> None:
+    if event in ("socket.connect", "socket.sendto"):
+        host = arguments[1][0] if isinstance(arguments[1], tuple) else None  # else a socket in the file system
+    elif event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        host = arguments[0]
+    else:
+        return
+    if not _is_here(host):
+        attempts.append(f"{event} {host}")
+        raise OSError(f"The tests ask the network for nothing: {event} {host}")
+
+
+sys.addaudithook(_refuse_the_network)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Every warning is an error here too, except these."""
+    for line in _THEIR_OWN:
+        config.addinivalue_line("filterwarnings", line)
+
+
+@pytest.fixture(autouse=True)
+def no_network() -> Iterator[None]:
+    """Fails the test, or the imports before it, that opened a socket to anything but this machine."""
+    yield
+    wanted, attempts[:] = attempts[:], []
+    assert not wanted
+
+
+@pytest.fixture(autouse=True)
+def hook(store: Database) -> Iterator[None]:
+    transport.install()
+    yield
+    transport.uninstall()
+
+
+@pytest.fixture
+def server() -> Iterator[Loopback]:
+    with Loopback() as server:
+        yield server
