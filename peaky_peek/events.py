@@ -189,7 +189,7 @@ class LLMResponse(Event):
     def suspect(self) -> str | None:
         if self.finish_reason in ("length", "max_tokens", "max_output_tokens", "MAX_TOKENS"):
             return "cut off at the token limit"
-        said = _says(self.content) or _says(self.tool_calls) or self.data.get("refusal")
+        said = _says(self.content) or _says(self.tool_calls) or self.data.get("refusal") or self.data.get("embeddings")
         if not said and self.complete is not False and self.status != "error":
             return "empty answer"
         return None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -74,6 +75,81 @@ def stream(*texts: str, usage: dict[str, int] | None = None, done: bool = True, 
         frames.append({**frame, "choices": [], "usage": usage})
     lines = [b"data: " + json.dumps(each).encode() + b"\n\n" for each in frames]
     return Reply(lines + [b"data: [DONE]\n\n"] * done, headers={"content-type": "text/event-stream"}, **reply)
+
+
+def function_call(call_id: str, name: str, **arguments: Any) -> dict[str, Any]:
+    """A tool call as it stands in the output of the Responses API."""
+    said = {"name": name, "arguments": json.dumps(arguments), "call_id": call_id, "status": "completed"}
+    return {"id": f"fc_{call_id}", "type": "function_call", **said}
+
+
+def output_text(*texts: str) -> dict[str, Any]:
+    """A message as it stands in the output of the Responses API."""
+    parts = [{"type": "output_text", "text": text, "annotations": [], "logprobs": []} for text in texts]
+    return {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": parts}
+
+
+def response(*output: str | dict[str, Any], **fields: Any) -> Reply:
+    """An answer of the Responses API, made of texts and items; `usage`, `status` and others replace the usual ones."""
+    return Reply([json.dumps(_response(output, fields)).encode()])
+
+
+def response_stream(*output: str | dict[str, Any], done: bool = True, usage: Any = None, **reply: Any) -> Reply:
+    """The same as a stream: an event a chunk, texts word by word; not `done`: it ends in the middle of the last item.
+
+    Its last event is the `response.failed` that `failure` is the error of, if that is given.
+    """
+    failure = reply.pop("failure", None)
+    whole = _response(output, {"usage": usage} if usage else {})
+    begun = whole | {"output": [], "status": "in_progress", "usage": None}
+    told: list[tuple[str, dict[str, Any]]] = [("created", {"response": begun}), ("in_progress", {"response": begun})]
+    for index, item in enumerate(whole["output"]):
+        told += [(kind, {"output_index": index, **event}) for kind, event in _item_events(item)]
+    if not done:
+        del told[max(at for at, (kind, _) in enumerate(told) if kind.endswith(".delta")) + 1 :]
+    elif failure:
+        told.append(("failed", {"response": begun | {"status": "failed", "error": failure}}))
+    else:
+        told.append(("completed", {"response": whole}))
+    lines = []
+    for number, (kind, event) in enumerate(told):
+        data = {"type": f"response.{kind}", "sequence_number": number, **event}
+        lines.append(f"event: {data['type']}\ndata: {json.dumps(data)}\n\n".encode())
+    return Reply(lines, headers={"content-type": "text/event-stream"}, **reply)
+
+
+def _response(output: Iterable[str | dict[str, Any]], fields: dict[str, Any]) -> dict[str, Any]:
+    usage = {"input_tokens": 11, "output_tokens": 7, "total_tokens": 18}
+    details = {"input_tokens_details": {"cached_tokens": 0}, "output_tokens_details": {"reasoning_tokens": 0}}
+    items = [
+        output_text(item) | {"id": f"msg_{number}"} if isinstance(item, str) else item
+        for number, item in enumerate(output)
+    ]
+    usual = {"id": "resp_1", "object": "response", "created_at": 1, "status": "completed", "model": "gpt-4o-mini"}
+    settings = {"error": None, "incomplete_details": None, "parallel_tool_calls": True, "tool_choice": "auto"}
+    return {**usual, **settings, "tools": [], "output": items, "usage": {**usage, **details}, **fields}
+
+
+def _item_events(item: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The events in which an item arrives, after `response.`."""
+    name = {"message": "content", "function_call": "arguments", "custom_tool_call": "input"}.get(item["type"])
+    empty: Any = [] if name == "content" else ""
+    yield "output_item.added", {"item": item | ({name: empty, "status": "in_progress"} if name else {})}
+    for at, part in enumerate(item[name] if name == "content" else ()):
+        inside = {"item_id": item["id"], "content_index": at}
+        key = "refusal" if part["type"] == "refusal" else "text"
+        yield "content_part.added", {**inside, "part": part | {key: ""}}
+        for word in re.findall(r"\S*\s*", part[key]):
+            if word:
+                yield f"{part['type']}.delta", {**inside, "delta": word, "logprobs": []}
+        yield f"{part['type']}.done", {**inside, key: part[key], "logprobs": []}
+        yield "content_part.done", {**inside, "part": part}
+    if name in ("arguments", "input"):
+        kind = "function_call_arguments" if name == "arguments" else "custom_tool_call_input"
+        for start in range(0, len(item[name]), 6):
+            yield f"{kind}.delta", {"item_id": item["id"], "delta": item[name][start : start + 6]}
+        yield f"{kind}.done", {"item_id": item["id"], name: item[name], "name": item["name"]}
+    yield "output_item.done", {"item": item}
 
 
 def recorded(exchange: dict[str, Any]) -> Reply:

@@ -15,7 +15,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "peaky_peek"
 
 ROWS = (
-    {"encoding", "errors", "events", "ids", "interpreter", "interrupts", "shutdown", "vocabulary"},
+    {"attachments", "encoding", "errors", "events", "ids", "interpreter", "interrupts", "shutdown", "vocabulary"},
     {"store"},
     {"capture", "frames", "graphs", "steps"},
     {"analysis", "interop"},

@@ -20,7 +20,13 @@ class Endpoint(NamedTuple):
     module: str
 
 
-ENDPOINTS = (Endpoint("/chat/completions", (b'"messages"',), "openai_chat"),)
+ENDPOINTS = (
+    Endpoint("/chat/completions", (b'"messages"',), "openai_chat"),
+    Endpoint("/completions", (b'"prompt"',), "openai_completions"),
+    Endpoint("/responses", (b'"input"', b'"prompt"', b'"model"'), "openai_responses"),
+    Endpoint("/responses/compact", (b'"model"',), "openai_responses"),
+    Endpoint("/embeddings", (b'"input"',), "openai_embeddings"),
+)
 """A path is told by its end, whatever the host: people have proxies, gateways and servers of their own. The first row
 that fits is meant."""
 

@@ -7,6 +7,7 @@ import re
 _HOST = re.compile(
     r"https?://(?:[^/?#]*\.)?(azure|deepseek|openrouter|groq|mistral|together|fireworks|cerebras)\.[a-z]+[:/]"
 )
+_DEPLOYMENT = re.compile(r"/deployments/([^/?]+)/")
 
 
 def provider(url: str) -> str:
@@ -17,3 +18,13 @@ def provider(url: str) -> str:
     """
     host = _HOST.match(url)
     return host[1] if host else "openai"
+
+
+def deployment(url: str) -> str | None:
+    """Return the model that a URL of Azure names, None when it names none.
+
+    >>> deployment("https://ours.openai.azure.com/openai/deployments/our-gpt/chat/completions")
+    'our-gpt'
+    """
+    found = _DEPLOYMENT.search(url)
+    return found[1] if found else None

@@ -12,6 +12,7 @@ from functools import lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
+from peaky_peek.attachments import attachments
 from peaky_peek.capture import pricing
 from peaky_peek.capture.importance import importance
 from peaky_peek.capture.providers import BLOCK, may_be_retried, module_for
@@ -37,12 +38,13 @@ def request(exchange: Exchange, sent: Sent, past: Past) -> Request | None:
     keep = _shared(earlier.messages, prompt.messages) if earlier else 0
     tools = _Tools(exchange, sent, past)
     tools.read(_provider(exchange.url), prompt.messages, keep)
+    attached = attachments(prompt.messages)
     asked = LLMRequest(
         id=exchange.event_id, session_id=exchange.session_id, position=exchange.position + BLOCK - 1,
         parent_id=sent.parent_id, agent=sent.agent, name=prompt.model or prompt.provider, time_us=exchange.started_at,
         provider=prompt.provider, model=prompt.model, messages=prompt.messages, tools=prompt.tools,
         settings=prompt.settings, stream=prompt.stream, upstream_event_ids=tools.evidence,
-        metadata=sent.misplaced or {},
+        metadata=sent.misplaced or {}, data={"attachments": attached} if attached else {},
     )  # fmt: skip
     return Request(_scored([*tools.derived, asked]), keep, tools.shows)
 

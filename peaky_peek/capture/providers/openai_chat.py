@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from typing import Any
 
@@ -13,17 +12,17 @@ from peaky_peek.capture.providers.fields import (
     Prompt,
     ToolReturn,
     arguments,
-    counts,
     dict_of,
+    dicts_of,
     list_of,
     loads,
     text_of,
 )
-from peaky_peek.capture.providers.hosts import provider
+from peaky_peek.capture.providers.hosts import deployment, provider
+from peaky_peek.capture.providers.openai_choices import FILTERED, extra, failed, index, usage
 
 _ASKED = {"model", "messages", "tools", "functions", "stream"}
 _TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
-_DEPLOYMENT = re.compile(r"/deployments/([^/?]+)/")
 
 
 def prompt(url: str, body: dict[str, Any]) -> Prompt | None:
@@ -31,12 +30,10 @@ def prompt(url: str, body: dict[str, Any]) -> Prompt | None:
     messages = body.get("messages")
     if not isinstance(messages, list):
         return None
-    deployment = _DEPLOYMENT.search(url)
-    model = body.get("model") or (deployment and deployment[1])
     tools = body.get("tools") or [{"type": "function", "function": each} for each in list_of(body.get("functions"))]
     return Prompt(
         provider=provider(url),
-        model=text_of(model),
+        model=text_of(body.get("model")) or deployment(url),
         messages=messages,
         tools=list_of(tools) or None,
         settings={name: value for name, value in body.items() if name not in _ASKED},
@@ -80,60 +77,35 @@ def tool_names(tools: list[Any]) -> list[str]:
 def _whole(body: Any, status: int, raw: bytes) -> Answer:
     """Read a body that came in one piece."""
     body = dict_of(body)
-    choices = sorted((each for each in list_of(body.get("choices")) if isinstance(each, dict)), key=_index)
+    choices = sorted(dicts_of(body.get("choices")), key=index)
     if not choices:
-        failure = Failure.of(body.get("error"), status, raw)
-        refusal = failure.error_message if failure.error_type == "content_filter" else None
-        return Answer(complete=False, failure=failure, refusal=refusal, data=_extra(body, []))
+        return failed(body, status, raw)
     message = dict_of(choices[0].get("message"))
     finish_reason = text_of(choices[0].get("finish_reason"))
     refusal = text_of(message.get("refusal"))
     if finish_reason == "content_filter" and not refusal:
-        refusal = "the provider's content filter stopped the answer"
+        refusal = FILTERED
     return Answer(
         model=text_of(body.get("model")),
         content=message.get("content"),
         thinking=text_of(message.get("reasoning_content")) or text_of(message.get("reasoning")),
         tool_calls=_calls(message),
         finish_reason=finish_reason,
-        usage=_usage(body.get("usage")),
+        usage=usage(body.get("usage")),
         refusal=refusal,
-        data=_extra(body, choices),
+        data=extra(body, choices),
     )
-
-
-def _extra(body: dict[str, Any], choices: list[dict[str, Any]]) -> dict[str, Any]:
-    """Keep what has no field of its own: the provider's id of the answer, its error as given, further choices."""
-    extra = {"response_id": body.get("id"), "error": body.get("error"), "choices": choices[1:]}
-    return {name: value for name, value in extra.items() if value}
 
 
 def _calls(message: dict[str, Any]) -> list[dict[str, Any]]:
     found = []
-    for call in list_of(message.get("tool_calls")):
-        if isinstance(call, dict):
-            asked = dict_of(call.get("function")) or dict_of(call.get("custom"))
-            given = asked.get("arguments") if "arguments" in asked else asked.get("input")
-            found.append(
-                {"id": text_of(call.get("id")), "name": text_of(asked.get("name")), "arguments": arguments(given)}
-            )
+    for call in dicts_of(message.get("tool_calls")):
+        asked = dict_of(call.get("function")) or dict_of(call.get("custom"))
+        given = asked.get("arguments") if "arguments" in asked else asked.get("input")
+        found.append({"id": text_of(call.get("id")), "name": text_of(asked.get("name")), "arguments": arguments(given)})
     if legacy := dict_of(message.get("function_call")):
         found.append({"id": None, "name": text_of(legacy.get("name")), "arguments": arguments(legacy.get("arguments"))})
     return found
-
-
-def _usage(usage: Any) -> dict[str, int | None] | None:
-    if not isinstance(usage, dict):
-        return None
-    read = dict_of(usage.get("prompt_tokens_details"))
-    written = dict_of(usage.get("completion_tokens_details"))
-    return counts(
-        input=usage.get("prompt_tokens"),
-        output=usage.get("completion_tokens"),
-        cache_read=read.get("cached_tokens", usage.get("prompt_cache_hit_tokens")),
-        cache_write=read.get("cache_write_tokens"),
-        reasoning=written.get("reasoning_tokens"),
-    )
 
 
 class _Choice:
@@ -152,9 +124,8 @@ class _Choice:
         texts = {name: text for name in _TEXTS if isinstance(text := delta.get(name), str)}
         for name, text in texts.items():
             self.texts[name].append(text)
-        for call in list_of(delta.get("tool_calls")):
-            if isinstance(call, dict):
-                _add_call(self.calls.setdefault(_index(call, len(self.calls)), {}), call)
+        for call in dicts_of(delta.get("tool_calls")):
+            _add_call(self.calls.setdefault(index(call, len(self.calls)), {}), call)
         if function := delta.get("function_call"):
             _add_text(self.function, dict_of(function))
         return any(texts.values()) or bool(delta.get("tool_calls") or function)
@@ -162,7 +133,7 @@ class _Choice:
     def message(self) -> dict[str, Any]:
         """Return the message as it would have come in one piece."""
         texts = {name: "".join(pieces) for name, pieces in self.texts.items()}
-        tool_calls = [_joined(self.calls[index]) for index in sorted(self.calls)]
+        tool_calls = [_joined(self.calls[at]) for at in sorted(self.calls)]
         return {"content": None, **texts, "tool_calls": tool_calls, "function_call": _joined(self.function)}
 
 
@@ -201,20 +172,15 @@ def _streamed(body: bytes) -> Answer:
         if "error" in whole:
             failure = Failure.of(whole["error"], 200, data)
             break
-        for choice in list_of(chunk.get("choices")):
-            if isinstance(choice, dict) and choices[_index(choice)].add(choice) and first_token is None:
+        for choice in dicts_of(chunk.get("choices")):
+            if choices[index(choice)].add(choice) and first_token is None:
                 first_token = end
     whole["choices"] = [
-        {"index": index, "message": choice.message(), "finish_reason": choice.finish_reason}
-        for index, choice in choices.items()
+        {"index": at, "message": choice.message(), "finish_reason": choice.finish_reason}
+        for at, choice in choices.items()
     ]
-    read = _whole(whole, 200, body) if choices else Answer(data=_extra(whole, []))
+    read = _whole(whole, 200, body) if choices else Answer(data=extra(whole, []))
     read.first_token = first_token
     read.failure = failure
     read.complete = failure is None and (done or any(choice.finish_reason for choice in choices.values()))
     return read
-
-
-def _index(part: dict[str, Any], unsaid: int = 0) -> int:
-    index = part.get("index")
-    return index if isinstance(index, int) else unsaid
