@@ -122,7 +122,7 @@ class Runs:
         span = AgentSpan(name, self.framework, plain(input), common)
         with inside(scope):
             span.open()
-        self._enter(run, span, span._scope())
+        self._enter(run, span, span._inside)
 
     @faults.guarded
     def tool(
