@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 DATA = Path(__file__).parent / "data"
+USAGE = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
 
 
 def real_exchanges(name: str = "openai_chat_exchanges.jsonl") -> list[dict[str, Any]]:
@@ -45,7 +46,7 @@ class Reply:
 
 def message(content: str | None = None, **fields: Any) -> Reply:
     """A chat completion with this message; `finish_reason`, `usage` and `model` are not the message's but its own."""
-    own = {"model": "gpt-4o-mini", "finish_reason": "stop", "usage": {"prompt_tokens": 11, "completion_tokens": 7}}
+    own = {"model": "gpt-4o-mini", "finish_reason": "stop", "usage": USAGE}
     own |= {name: fields.pop(name) for name in list(fields) if name in own}
     choice = {"index": 0, "message": {"role": "assistant", "content": content, **fields}}
     choice["finish_reason"] = "tool_calls" if fields.get("tool_calls") else own.pop("finish_reason")
@@ -64,11 +65,18 @@ def error(status: int, code: str = "scripted", text: str = "scripted failure", *
     return Reply([body], status, {"content-type": "application/json", "retry-after-ms": "1", **headers})
 
 
-def stream(*texts: str, usage: dict[str, int] | None = None, done: bool = True, **reply: Any) -> Reply:
-    """A streamed chat completion, one chunk a text."""
+def stream(
+    *texts: str, tool_calls: list[dict[str, Any]] | None = None, usage: dict[str, int] | None = None, done: bool = True,
+    **reply: Any,
+) -> Reply:  # fmt: skip
+    """A streamed chat completion, one chunk a text; a tool call comes in two, its arguments in the second."""
     deltas: list[dict[str, Any]] = [{"delta": {"role": "assistant", "content": text}} for text in texts]
+    for index, call in enumerate(tool_calls or ()):
+        begun = {**call, "index": index, "function": {**call["function"], "arguments": ""}}
+        rest = {"index": index, "function": {"arguments": call["function"]["arguments"]}}
+        deltas += [{"delta": {"role": "assistant", "tool_calls": [part]}} for part in (begun, rest)]
     if done:
-        deltas.append({"delta": {}, "finish_reason": "stop"})
+        deltas.append({"delta": {}, "finish_reason": "tool_calls" if tool_calls else "stop"})
     frame = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "gpt-4o-mini"}
     frames = [{**frame, "choices": [{"index": 0, "finish_reason": None, **delta}]} for delta in deltas]
     if usage:
