@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from peaky_peek.store import Database
+from peaky_peek.store import Database, exchanges
 from peaky_peek.store.reader import read_events
 
 ASK = [{"role": "user", "content": "What is the weather in Paris?"}]
@@ -56,3 +56,24 @@ def assert_same_answer(response: Any, theirs: Any) -> None:
         )  # fmt: skip
     else:
         assert response.usage is None
+
+
+def dump(store: Database) -> str:
+    """Everything that is written, unpacked."""
+    store.ingest()
+    connection = store.connection()
+    rows = [exchanges.load(connection, row[0]) for row in connection.execute("SELECT exchange_id FROM exchanges")]
+    return repr(rows) + "\n".join(connection.iterdump())
+
+
+def stored_bytes(store: Database) -> int:
+    """The bytes of every value in the tables of model calls."""
+    store.ingest()
+    total = 0
+    for table in ("events", "exchanges"):
+        for row in store.connection().execute(f"SELECT * FROM {table}"):
+            total += sum(
+                len(value.encode()) if isinstance(value, str) else len(value) if isinstance(value, bytes) else 8
+                for value in row
+            )
+    return total

@@ -17,7 +17,7 @@ import peaky_peek as pp
 from peaky_peek.events import Event
 from peaky_peek.store import Database, exchanges
 from tests.loopback import Loopback, message, real_exchanges, recorded, stream
-from tests.wire.calls import ASK, TOOLS, again, ask, assert_same_answer, events
+from tests.wire.calls import ASK, TOOLS, again, ask, assert_same_answer, dump, events, stored_bytes
 
 STREAMS = [each for each in real_exchanges() if each["stream"]]
 
@@ -129,15 +129,11 @@ def test_credentials_are_in_no_exchange_and_no_event(store: Database, server: Lo
     ask(client, [{"role": "user", "content": f"my key is {key}"}], extra_headers={"x-team": key})
     list(ask(client, [{"role": "user", "content": "and now?"}], stream=True, extra_query={"token": "t0ken-of-ours"}))
     assert len(events(store, "llm_response")) == 2
-    rows = [
-        exchanges.load(store.connection(), row[0])
-        for row in store.connection().execute("SELECT exchange_id FROM exchanges")
-    ]
-    dump = repr(rows) + "\n".join(store.connection().iterdump())
-    assert key not in dump
-    assert key[9:] not in dump
-    assert "t0ken-of-ours" not in dump
-    assert "[redacted:openai:" in dump
+    written = dump(store)
+    assert key not in written
+    assert key[9:] not in written
+    assert "t0ken-of-ours" not in written
+    assert "[redacted:openai:" in written
 
 
 def test_events_of_a_call_outside_any_session_say_that_their_place_is_a_guess(
@@ -169,16 +165,3 @@ def test_a_conversation_grows_by_what_is_new(store: Database, server: Loopback, 
     (last,) = store.connection().execute("SELECT exchange_id FROM exchanges ORDER BY position DESC LIMIT 1").fetchone()
     exchanges._recent.clear()  # as in a process that comes later
     assert json.loads(exchanges.load(store.connection(), last).request) == server.requests[-1].body
-
-
-def stored_bytes(store: Database) -> int:
-    """The bytes of every value in the tables of model calls."""
-    store.ingest()
-    total = 0
-    for table in ("events", "exchanges"):
-        for row in store.connection().execute(f"SELECT * FROM {table}"):
-            total += sum(
-                len(value.encode()) if isinstance(value, str) else len(value) if isinstance(value, bytes) else 8
-                for value in row
-            )
-    return total

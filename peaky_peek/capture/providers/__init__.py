@@ -26,6 +26,14 @@ ENDPOINTS = (
     Endpoint("/responses", (b'"input"', b'"prompt"', b'"model"'), "openai_responses"),
     Endpoint("/responses/compact", (b'"model"',), "openai_responses"),
     Endpoint("/embeddings", (b'"input"',), "openai_embeddings"),
+    Endpoint("/v1/messages", (b'"messages"',), "anthropic_messages"),
+    Endpoint(":rawPredict", (b'"messages"',), "anthropic_messages"),
+    Endpoint(":streamRawPredict", (b'"messages"',), "anthropic_messages"),
+    Endpoint("/v1/complete", (b'"prompt"',), "anthropic_completions"),
+    Endpoint(":generateContent", (b'"contents"',), "gemini"),
+    Endpoint(":streamGenerateContent", (b'"contents"',), "gemini"),
+    Endpoint(":embedContent", (b'"content"',), "gemini_embeddings"),
+    Endpoint(":batchEmbedContents", (b'"requests"',), "gemini_embeddings"),
 )
 """A path is told by its end, whatever the host: people have proxies, gateways and servers of their own. The first row
 that fits is meant."""

@@ -74,7 +74,10 @@ class Answer:
 
 
 class ToolReturn(NamedTuple):
-    """A tool's result as the model gets it to read; `error` where the format says that it is one."""
+    """A tool's result as the model gets it to read; `error` where the format says that it is one.
+
+    `call_id` is the `call_key` of the call: of some providers, calls have no ids.
+    """
 
     call_id: str
     result: Any
@@ -91,7 +94,7 @@ class Provider(Protocol):
         """Return what a response says."""
 
     def calls(self, messages: list[Any]) -> dict[str, dict[str, Any]]:
-        """Return the tool calls that a history shows, by call id."""
+        """Return the tool calls that a history shows, by their `call_key`."""
 
     def returns(self, messages: list[Any]) -> list[ToolReturn]:
         """Return the tool results among messages."""
@@ -124,6 +127,15 @@ def arguments(text: Any) -> Any:
         return json.loads(text)  # exact for integers of any size
     except (ValueError, RecursionError):
         return text
+
+
+def call_key(call: dict[str, Any]) -> str:
+    """Return what tells a tool call apart in its conversation: its id, or where the provider gives none, what it asks.
+
+    >>> call_key({"id": None, "name": "weather", "arguments": {"city": "Paris"}})
+    'weather {"city": "Paris"}'
+    """
+    return call["id"] or f"{call['name']} {json.dumps(call['arguments'], sort_keys=True)}"
 
 
 def dict_of(value: Any) -> dict[str, Any]:

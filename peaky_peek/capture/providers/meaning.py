@@ -16,7 +16,16 @@ from peaky_peek.attachments import attachments
 from peaky_peek.capture import pricing
 from peaky_peek.capture.importance import importance
 from peaky_peek.capture.providers import BLOCK, may_be_retried, module_for
-from peaky_peek.capture.providers.fields import Answer, Failure, HostedCall, Prompt, Provider, ToolReturn, loads
+from peaky_peek.capture.providers.fields import (
+    Answer,
+    Failure,
+    HostedCall,
+    Prompt,
+    Provider,
+    ToolReturn,
+    call_key,
+    loads,
+)
 from peaky_peek.events import Decision, Error, Event, LLMRequest, LLMResponse, Refusal, ToolCall, ToolResult
 from peaky_peek.ids import id_at
 from peaky_peek.store.exchange_records import Past, Request, Response, Sent
@@ -87,7 +96,7 @@ class _Tools:
         if not returns:
             return
         answers = cast("list[LLMResponse]", self._past.events("llm_response", limit=_LOOK_BACK))
-        asked_by = {call["id"]: answer for answer in reversed(answers) for call in answer.tool_calls or []}
+        asked_by = {call_key(call): answer for answer in reversed(answers) for call in answer.tool_calls or []}
         calls = provider.calls(messages)
         first = min((asked_by[each.call_id].position for each in returns if each.call_id in asked_by), default=0)
         known = cast("list[ToolResult]", self._past.events("tool_result", after=first))
@@ -124,7 +133,7 @@ class _Tools:
 
 def _call(answer: LLMResponse, call_id: str) -> dict[str, Any]:
     """Return a call as the answer has it that asked for it: where the provider keeps the history, it is not resent."""
-    return next(call for call in answer.tool_calls or [] if call["id"] == call_id)
+    return next(call for call in answer.tool_calls or [] if call_key(call) == call_id)
 
 
 def _is_of(result: ToolResult, call: dict[str, Any], answer: LLMResponse) -> bool:
