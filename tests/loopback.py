@@ -187,6 +187,11 @@ class Loopback:
         """Answer the next requests with these, whatever they ask."""
         self._queue.extend(replies)
 
+    def forget(self) -> None:
+        """Forget what the next requests were to be answered with."""
+        self._queue.clear()
+        self._by_body.clear()
+
     def replay(self, exchanges: Iterable[dict[str, Any]]) -> None:
         """Answer each request whose body was recorded as it was answered then, in any order."""
         for exchange in exchanges:
@@ -260,13 +265,16 @@ class _Handler(BaseHTTPRequestHandler):
         reply = self.server.loopback.reply_to(Seen(self.command, self.path, headers, body))
         self._send(reply)
 
-    do_GET = do_POST  # noqa: N815
+    do_GET = do_PUT = do_PATCH = do_DELETE = do_POST  # noqa: N815
 
     def _send(self, reply: Reply) -> None:
         self.send_response(reply.status)
-        for name, value in {**reply.headers, "transfer-encoding": "chunked"}.items():
+        has_body = reply.status not in (204, 304)
+        for name, value in {**reply.headers, **({"transfer-encoding": "chunked"} if has_body else {})}.items():
             self.send_header(name, value)
         self.end_headers()
+        if not has_body:
+            return
         for number, chunk in enumerate(reply.chunks):
             if number == 1 and reply.gate:
                 reply.gate.wait(30)

@@ -38,6 +38,11 @@ class Failure(NamedTuple):
         name = own or f"HTTP {code if isinstance(code, int) else status}"
         return cls(name, text_of(error.get("message")) or raw.decode("utf-8", "replace"))
 
+    @classmethod
+    def of_chunk(cls, data: bytes) -> Failure:
+        """Name an event of a stream that is no JSON, at which the SDKs give up."""
+        return cls("invalid JSON in the stream", data.decode("utf-8", "replace"))
+
 
 class HostedCall(NamedTuple):
     """A tool that the provider ran itself while it answered; `server` is the MCP server that it ran on."""

@@ -65,7 +65,8 @@ def response(exchange: Exchange, past: Past) -> Response:
     answer = _answer(exchange)
     if answer.failure and may_be_retried(exchange.status, exchange.response_headers):
         return Response([], complete=False, pending=True)
-    return Response(_scored(_answered(exchange, past, answer)), answer.complete, pending=bool(answer.tool_calls))
+    decides = bool(answer.tool_calls) and answer.failure is None
+    return Response(_scored(_answered(exchange, past, answer)), answer.complete, pending=decides)
 
 
 def outcome(exchange: Exchange, past: Past) -> list[Event]:

@@ -27,14 +27,14 @@ _TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
 
 def prompt(url: str, body: dict[str, Any]) -> Prompt | None:
     """Return what a request asks, or None when it is no chat completion after all."""
-    messages = body.get("messages")
-    if not isinstance(messages, list):
+    if "messages" not in body:
         return None
+    messages = body["messages"]
     tools = body.get("tools") or [{"type": "function", "function": each} for each in list_of(body.get("functions"))]
     return Prompt(
         provider=provider(url),
         model=text_of(body.get("model")) or deployment(url),
-        messages=messages,
+        messages=messages if isinstance(messages, list) else [messages],
         tools=list_of(tools) or None,
         settings={name: value for name, value in body.items() if name not in _ASKED},
         stream=body.get("stream") is True,
@@ -78,7 +78,7 @@ def _whole(body: Any, status: int, raw: bytes) -> Answer:
     """Read a body that came in one piece."""
     body = dict_of(body)
     choices = sorted(dicts_of(body.get("choices")), key=index)
-    if not choices:
+    if not choices or status >= 400:
         return failed(body, status, raw)
     message = dict_of(choices[0].get("message"))
     finish_reason = text_of(choices[0].get("finish_reason"))
@@ -167,7 +167,11 @@ def _streamed(body: bytes) -> Answer:
         if data.startswith(b"[DONE]"):
             done = True
             break
-        chunk = dict_of(loads(data))
+        read_chunk = loads(data)
+        if read_chunk is None:
+            failure = Failure.of_chunk(data)
+            break
+        chunk = dict_of(read_chunk)
         whole |= {name: chunk[name] for name in ("id", "model", "usage", "error") if chunk.get(name)}
         if "error" in whole:
             failure = Failure.of(whole["error"], 200, data)

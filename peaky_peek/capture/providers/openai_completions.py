@@ -51,7 +51,7 @@ def tool_names(tools: list[Any]) -> list[str]:  # noqa: ARG001
 
 def _whole(body: dict[str, Any], status: int, raw: bytes) -> Answer:
     choices = sorted(dicts_of(body.get("choices")), key=index)
-    if not choices:
+    if not choices or status >= 400:
         return failed(body, status, raw)
     finish_reason = text_of(choices[0].get("finish_reason"))
     is_filtered = finish_reason == "content_filter"
@@ -75,7 +75,11 @@ def _streamed(body: bytes) -> Answer:
         if data.startswith(b"[DONE]"):
             done = True
             break
-        chunk = dict_of(loads(data))
+        read_chunk = loads(data)
+        if read_chunk is None:
+            failure = Failure.of_chunk(data)
+            break
+        chunk = dict_of(read_chunk)
         whole |= {name: chunk[name] for name in ("id", "model", "usage", "error") if chunk.get(name)}
         if "error" in whole:
             failure = Failure.of(whole["error"], 200, data)

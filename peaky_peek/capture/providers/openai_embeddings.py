@@ -32,7 +32,7 @@ def prompt(url: str, body: dict[str, Any]) -> Prompt | None:
 def answer(status: int, body: bytes, *, stream: bool) -> Answer:  # noqa: ARG001
     """Return what a response says: `data["embeddings"]` has the number of vectors and their dimensions."""
     read = dict_of(loads(body))
-    if not isinstance(read.get("data"), list):
+    if not isinstance(read.get("data"), list) or status >= 400:
         return failed(read, status, body)
     vectors = [each.get("embedding") for each in dicts_of(read["data"])]
     return Answer(

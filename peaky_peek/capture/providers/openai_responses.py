@@ -69,7 +69,7 @@ def answer(status: int, body: bytes, *, stream: bool) -> Answer:
 
 def _whole(body: dict[str, Any], status: int, raw: bytes) -> Answer:
     """Read a response that came in one piece."""
-    if not isinstance(body.get("output"), list):
+    if not isinstance(body.get("output"), list) or status >= 400:
         return failed(body, status, raw)
     output = dicts_of(body["output"])
     state = text_of(body.get("status"))
@@ -193,7 +193,11 @@ def _streamed(body: bytes) -> Answer:
     for end, data in sse.events(body):
         if data.startswith(b"[DONE]"):
             break
-        event = dict_of(loads(data))
+        read_event = loads(data)
+        if read_event is None:
+            failure = Failure.of_chunk(data)
+            break
+        event = dict_of(read_event)
         kind = text_of(event.get("type")) or ""
         if kind == "error" or event.get("error"):
             failure = Failure.of(event.get("error") or event, 200, data)
@@ -209,9 +213,7 @@ def _streamed(body: bytes) -> Answer:
         whole = {**whole, "output": items_of.output()}
     read = _whole(whole, 200, last)
     read.first_token = first_token
-    if failure:
-        read.failure = failure
-        read.data["error"] = loads(data)
+    read.failure = failure or read.failure
     read.complete = read.complete and is_over and failure is None
     return read
 
