@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from peaky_peek.capture import context, faults, spending
 from peaky_peek.capture.context import HERE, Scope, inside, scope_for_event
-from peaky_peek.capture.spans import described_error
+from peaky_peek.capture.spans import Paused, described_error
 from peaky_peek.capture.verbs import Common, Verbs, emit
 from peaky_peek.events import Error, Event, LLMRequest, ToolCall, ToolResult
 
@@ -112,6 +112,8 @@ class ToolSpan(CallSpan):
 
     def _record_answer(self, inside: Scope, error: BaseException | str | None, common: Common) -> None:
         said = faults.said(error) if isinstance(error, BaseException) else error
+        if isinstance(error, Paused):
+            said = None
         typed: dict[str, Any] = {"tool_name": self.name, "result": self.output, "error": said}
         typed |= {"call_id": self._call_id, **common}
         said_of_both: Common = {**self._common, "data": {**self._common.get("data", {}), **self.facts}}

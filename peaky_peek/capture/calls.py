@@ -10,7 +10,7 @@ from typing import Any
 from peaky_peek import ids
 from peaky_peek.capture import context, faults, providers, spending
 from peaky_peek.capture.bodies import Bodies
-from peaky_peek.capture.context import CURRENT, Scope, misplaced, now_us, scope_for_event
+from peaky_peek.capture.context import Scope, misplaced, now_us, scope_for_event
 from peaky_peek.capture.providers import sse
 from peaky_peek.capture.recorder import recorder
 
@@ -163,7 +163,7 @@ def begin(request: Any) -> Call | None:
     if scope.session.budget is not None:
         spending.stop_if_over(scope.session)
     if scope.model is not None:
-        scope.model.seen = True
+        scope.model.see()
     return Call(request, body, scope)
 
 
@@ -174,7 +174,7 @@ def hold(request: Any) -> None:
     Raises:
         BudgetExceeded: it is a model call, and the run has spent more than it may.
     """
-    scope = CURRENT.get()
+    scope = context.here()
     budget = context.budget if scope is None else scope.session.budget
     if budget is None or not budget.stops or request.method != "POST" or not request.url.path.endswith(providers.PATHS):
         return

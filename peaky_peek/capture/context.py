@@ -49,6 +49,8 @@ class OpenSession:
     """What its run may cost."""
     framework: str | None = None
     """What its agent is built on, as far as known."""
+    thread: str | None = None
+    """The conversation that it is a turn of, as far as known."""
 
 
 class OpenCall(NamedTuple):
@@ -79,6 +81,8 @@ class Scope:
     outside: Scope | None = None
     """Where things happen again when this is closed."""
     closed: bool = False
+    by_framework: bool = False
+    """Whether a framework tells of its end. Where it does so in a task of its own, nobody sets the place back here."""
 
 
 CURRENT: ContextVar[Scope | None] = ContextVar("peaky_peek_scope", default=None)
@@ -159,7 +163,7 @@ def scope_for_event() -> Scope | None:
     """
     if paused:
         return None
-    scope = CURRENT.get()
+    scope = here()
     if scope is not None:
         return scope
     if (scope := cell_scope()) is not None:
@@ -184,6 +188,14 @@ def cell_scope() -> Scope | None:
 def open_around(scope: Scope | None) -> Scope | None:
     """Return the scope around one that is closed, passing over those that were closed before their turn."""
     while scope is not None and (scope.closed or scope.session.ended):
+        scope = scope.outside
+    return scope
+
+
+def here() -> Scope | None:
+    """Return the scope around this code, passing over runs of a framework that were told to be over elsewhere."""
+    scope = CURRENT.get()
+    while scope is not None and scope.closed and scope.by_framework:
         scope = scope.outside
     return scope
 
@@ -245,7 +257,7 @@ def begin(
     root = parent.root_id if parent else session_id
     sampled = parent.sampled if parent else _is_sampled(session_id if resume else os.urandom(8).hex())
     session = OpenSession(session_id, name, root, sampled, budget=parent.budget if parent else budget)
-    session.framework = fields.get("framework")
+    session.framework, session.thread = fields.get("framework"), fields.get("thread")
     if sampled:
         if parent is None or parent.id not in open_sessions:
             note_started(session_id)

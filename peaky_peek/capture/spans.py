@@ -89,7 +89,7 @@ class TraceContext(Verbs):
     def _open(self) -> None:
         if context.paused or self._start is not None:
             return
-        outside = CURRENT.get()
+        outside = context.here()
         self._owns_session = False
         self._opened_in = os.getpid()
         if outside is not None and not self._new_session and not outside.session.ended:
@@ -215,7 +215,7 @@ class TraceContext(Verbs):
         try:
             if context.paused or self._inside is None:
                 return None
-            scope = CURRENT.get()  # a span opened inside this one, by a tool say, is where it happens
+            scope = context.here()  # a span opened inside this one, by a tool say, is where it happens
         except Exception as error:  # noqa: BLE001 - the agent never notices
             faults.report(error)
             return None
@@ -235,6 +235,10 @@ def trace_session(agent_name: str = "agent", **options: Any) -> TraceContext:
 def start_session(agent_name: str = "agent", **options: Any) -> TraceContext:
     """Begin a session that spans notebook cells, until its `.end()`; options are those of `TraceContext`."""
     return TraceContext(agent_name, new_session=True, **options).__enter__()
+
+
+class Paused(BaseException):
+    """How a run ends that waits to be taken up again: not as it should, and yet nothing failed."""
 
 
 def _verdict(error: BaseException | str | None) -> tuple[Literal["ok", "error", "cancelled"], str]:

@@ -24,8 +24,10 @@ _MOST = 10_000  # under way at a time; a framework that forgets to tell of ends 
 class AgentSpan(TraceContext):
     """A run of an agent of a framework: a session, or an agent span in the one that is open."""
 
-    def __init__(self, name: str, framework: str, input: Any = None, common: Common | None = None) -> None:  # noqa: A002
-        super().__init__(name, framework, input=input)
+    def __init__(
+        self, name: str, framework: str, input: Any = None, common: Common | None = None, **session: Any,  # noqa: A002
+    ) -> None:  # fmt: skip
+        super().__init__(name, framework, input=input, **session)
         self._common = common or {}
 
     def _code_hash(self) -> str | None:
@@ -43,9 +45,17 @@ class ModelSpan:
 
     def __init__(self, scope: Scope, request: Callable[[], dict[str, Any]]) -> None:
         self.seen = False
-        self.inside = replace(scope, model=self, outside=scope)
+        outside = CURRENT.get()
+        self._around = scope.model if outside is None or outside.closed else outside.model
+        self.inside = replace(scope, model=self, outside=outside)
         self.request = request
         self._stamp = ids.stamp()
+
+    def see(self) -> None:
+        """Say that the call is recorded, and with it the one that it was made for: a model may be asked by a model."""
+        self.seen = True
+        if self._around is not None:
+            self._around.see()
 
     def close(self, response: Callable[[], dict[str, Any]], error: BaseException | str | None = None) -> None:
         """End, with what makes the fields of the `llm_response`."""
@@ -53,6 +63,7 @@ class ModelSpan:
         scope.closed = True
         if self.seen or context.paused or not scope.session.sampled:
             return
+        self.see()
         asked = self.request()
         place = (scope.session.id, scope.parent_id, scope.agent)
         name = asked.get("model") or asked.get("provider") or "model"
@@ -79,13 +90,16 @@ class ModelSpan:
         emit(Decision, replace(self.inside, model=None), {"metadata": {"derived": True}}, typed)
 
 
+Span = AgentSpan | ToolSpan | ModelSpan
+
+
 class _Run:
     """Something under way, and the place where events went before it began."""
 
-    __slots__ = ("before", "inside", "span")
+    __slots__ = ("about", "before", "inside", "span")
 
-    def __init__(self, span: AgentSpan | ToolSpan | ModelSpan, inside: Scope | None) -> None:
-        self.span, self.inside = span, inside
+    def __init__(self, span: Span | None, inside: Scope | None, about: Any = None) -> None:
+        self.span, self.inside, self.about = span, inside, about
         self.before = CURRENT.get()
 
 
@@ -94,7 +108,8 @@ class Runs:
 
     Ids are the framework's: anything that can be hashed. `within` are the ids of what it happens in, the nearest first;
     the first of them that is under way counts, else the place where the code runs. From its beginning to its end a run
-    is the place where events go that happen in the same context.
+    is the place where events go that happen in the same context. What an adapter wants to know of a run later, it says
+    `about` it.
 
     Args:
         framework: the name that its sessions get.
@@ -109,8 +124,22 @@ class Runs:
     @faults.guarded
     def agent(
         self, run: Any, name: str, *, within: Iterable[Any] = (), input: Any = None, common: Common | None = None,  # noqa: A002
+        thread: str | None = None, session: dict[str, Any] | None = None, enter: bool = True, about: Any = None,
     ) -> None:  # fmt: skip
-        """An agent begins; outside of everything, with a session of its own."""
+        """An agent begins; outside of everything, with a session of its own.
+
+        Args:
+            run: its id.
+            name: what the user calls it.
+            within: the ids of what it happens in.
+            input: what it is given.
+            common: what its `agent_start` says besides.
+            thread: the conversation that this is a turn of.
+            session: what `TraceContext` is to know of the session, if this opens one.
+            enter: whether the code that follows in this context is the agent's. If it is not, as where a generator
+                tells of the agent to whom it gives values, the steps of the agent say that they are `within` it.
+            about: what is to be known later.
+        """
         if context.paused:
             return
         scope = self._scope(within) or context.cell_scope()
@@ -118,11 +147,19 @@ class Runs:
             handed = self._handed.pop((scope.session.id, name), None)
             if handed is not None:
                 common = {"upstream_event_ids": [handed], **(common or {})}
-            self._name_framework(scope)
-        span = AgentSpan(name, self.framework, plain(input), common)
+            self._describe(scope, thread)
+            session = None
+        span = AgentSpan(name, self.framework, plain(input), common, thread=thread, **(session or {}))
         with inside(scope):
             span.open()
-        self._enter(run, span, span._inside)
+        self._enter(run, span, span._inside, enter=enter, about=about)
+
+    @faults.guarded
+    def step(self, run: Any, *, within: Iterable[Any] = (), about: Any = None) -> None:
+        """Something begins that is not recorded itself: what happens in it happens in what it is in."""
+        scope = self._scope(within)
+        if scope is not None:
+            self._enter(run, None, scope, about=about)
 
     @faults.guarded
     def tool(
@@ -147,7 +184,7 @@ class Runs:
     def ended(
         self, run: Any, output: Any = None, error: BaseException | str | None = None, *,
         response: Callable[[], dict[str, Any]] = dict,
-    ) -> ToolSpan | AgentSpan | ModelSpan | None:  # fmt: skip
+    ) -> Span | None:  # fmt: skip
         """Say that a run is over, with its output or an error; return what it was recorded as.
 
         Args:
@@ -164,7 +201,7 @@ class Runs:
         span = known.span
         if isinstance(span, ModelSpan):
             span.close(response, error)
-        else:
+        elif span is not None:
             span.output = plain(output)
             span.close(error)
         return span
@@ -195,6 +232,11 @@ class Runs:
         known = self._runs.get(run)
         return None if known is None else known.inside
 
+    def about(self, run: Any) -> Any:
+        """Return what was said about a run, None if it is not under way."""
+        known = self._runs.get(run)
+        return None if known is None else known.about
+
     def clear(self) -> None:
         """Forget everything."""
         self._runs.clear()
@@ -204,16 +246,24 @@ class Runs:
         known = next((self._runs[run] for run in within if run in self._runs), None)
         return open_around(CURRENT.get()) if known is None else known.inside
 
-    def _enter(self, run: Any, span: AgentSpan | ToolSpan | ModelSpan, scope: Scope | None) -> None:
-        self._runs[run] = _Run(span, scope)
+    def _enter(
+        self, run: Any, span: Span | None, scope: Scope | None, *, enter: bool = True, about: Any = None
+    ) -> None:
+        self._runs[run] = _Run(span, scope, about)
         if scope is not None:
-            CURRENT.set(scope)
+            scope.by_framework = scope.by_framework or span is not None
+            if enter:
+                CURRENT.set(scope)
         while len(self._runs) > _MOST:
             with suppress(KeyError):
                 self._runs.popitem(last=False)
 
-    def _name_framework(self, scope: Scope) -> None:
-        session = scope.session
-        if session.framework is None and session.sampled:
-            session.framework = self.framework
-            context.note(session.id, {"framework": self.framework})
+    def _describe(self, scope: Scope, thread: str | None) -> None:
+        """Say of a session what it is built on and a turn of, unless the user did."""
+        session, learned = scope.session, {}
+        if session.framework is None:
+            session.framework = learned["framework"] = self.framework
+        if session.thread is None and thread is not None:
+            session.thread = learned["thread"] = thread
+        if learned and session.sampled:
+            context.note(session.id, learned)
