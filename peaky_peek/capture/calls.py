@@ -133,7 +133,8 @@ class Call:
         came = b"".join(chunks)
         is_events = ("content-type", "text/event-stream") in [(name, kind[:17]) for name, kind in self._headers]
         body = _decoded(self._stream, came)
-        body = sse.cleaned(body, clean) if is_events else clean(body)
+        in_pieces = is_events or body.startswith(b"[")  # Gemini's other form of a stream is an array
+        body = sse.cleaned(body, clean) if in_pieces else clean(body)
         starts = [self._started, *self._times]
         times = [(end - start) // 1000 for start, end in zip(starts, self._times, strict=False)]
         if body == came:
