@@ -20,13 +20,14 @@ from peaky_peek.capture.decorators import llm, tool, trace
 from peaky_peek.capture.listeners import off_event, on_event
 from peaky_peek.capture.spans import TraceContext, start_session, trace_session
 from peaky_peek.capture.status import status
-from peaky_peek.errors import BudgetExceeded, PeekError, PeekWarning
+from peaky_peek.errors import BudgetExceeded, NotOnTape, PeekError, PeekWarning
 
 if TYPE_CHECKING:
     from peaky_peek.analysis.lint import lint
     from peaky_peek.capture.deletion import delete
     from peaky_peek.capture.labels import label
     from peaky_peek.capture.pricing import set_price
+    from peaky_peek.capture.tape import tape
     from peaky_peek.demo import demo
     from peaky_peek.frames import (
         ALL,
@@ -49,6 +50,7 @@ _LAZY = {
     "label": "peaky_peek.capture.labels", "demo": "peaky_peek.demo", "graph": "peaky_peek.graphs",
     "lint": "peaky_peek.analysis.lint",
     "load": "peaky_peek.interop", "tree": "peaky_peek.widgets.tree", "set_price": "peaky_peek.capture.pricing",
+    "tape": "peaky_peek.capture.tape",
     "load_ipython_extension": "peaky_peek.magics", "unload_ipython_extension": "peaky_peek.magics",
     **dict.fromkeys(
         ("ALL", "SCHEMA", "decisions", "event", "events", "llm_calls", "messages", "session", "sessions", "tool_calls"),
@@ -57,9 +59,9 @@ _LAZY = {
 }  # fmt: skip
 __version__ = "0.1.0"
 __all__ = [
-    "ALL", "SCHEMA", "Alert", "BudgetExceeded", "PeekError", "PeekWarning", "TraceContext", "decisions", "delete",
-    "demo", "event", "events", "graph", "init", "label", "lint", "llm", "llm_calls", "load", "messages",
-    "off_event", "on_event", "pause", "session", "sessions", "set_price", "start_session", "status", "tool",
+    "ALL", "SCHEMA", "Alert", "BudgetExceeded", "NotOnTape", "PeekError", "PeekWarning", "TraceContext", "decisions",
+    "delete", "demo", "event", "events", "graph", "init", "label", "lint", "llm", "llm_calls", "load", "messages",
+    "off_event", "on_event", "pause", "session", "sessions", "set_price", "start_session", "status", "tape", "tool",
     "tool_calls", "trace", "trace_session", "tree", "uninstall",
 ]  # fmt: skip
 

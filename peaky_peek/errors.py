@@ -50,6 +50,10 @@ class BudgetExceeded(PeekError):
     """A run has spent what `pp.init(max_cost_usd=..., on_limit="raise")` allows; no further model call starts."""
 
 
+class NotOnTape(PeekError, LookupError):
+    """Something is asked for that the recording that is played has no answer to; the message shows the difference."""
+
+
 class StoreReadOnly(PeekError):
     """The store's folder cannot be written."""
 

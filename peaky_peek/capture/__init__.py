@@ -4,6 +4,7 @@
 |---|---|
 | what users call | `verbs` `spans` `decorators` `labels` `deletion` `control` `status` |
 | how functions are wrapped | `wrapping` `call_spans` |
+| a session played back | `tape` `matching` `playback` |
 | agent frameworks | `frameworks` |
 | where an event belongs | `context` `pairing` `callsite` `git` `program` |
 | how that place reaches threads and processes | `propagation` `carrier` |

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Self
 
@@ -24,11 +25,15 @@ class CallSpan:
         self.inside: Scope | None = None
         """Where what happens during the call belongs; None while nothing is recorded."""
         self.place: AbstractContextManager[None] = HERE
+        self.served: Callable[[], Any] | None = None
+        """What to call instead of the function, while a tape is played."""
         self._started_at = self._opened_in = 0
 
     def open(self, scope: Scope | None = None) -> Self:
         """Begin, in a scope, or where the code runs."""
         try:
+            if context.tape is not None:
+                self.served = self._recorded()
             scope = scope or scope_for_event()
             if scope is not None and scope.session.budget is not None:
                 spending.stop_if_over(scope.session, look=self._is_model_call)
@@ -55,6 +60,10 @@ class CallSpan:
             self._record_answer(self.inside, error, {"duration_ms": took, "status": status})
         except Exception as fault:  # noqa: BLE001 - the agent never notices
             faults.report(fault)
+
+    def _recorded(self) -> Callable[[], Any] | None:
+        """Return what the tape has of this call."""
+        return None
 
     def _begun(self, scope: Scope) -> Scope | None:
         """Record the call and return its inside."""
@@ -90,6 +99,10 @@ class ToolSpan(CallSpan):
         """What is learned while it runs; `data` of the result."""
         self._common: Common = common or {}
         self._awaits_function = by_framework
+
+    def _recorded(self) -> Callable[[], Any] | None:
+        is_function = not self._awaits_function  # a framework's adapter asks itself
+        return context.tape.tool(self.name, self._arguments) if is_function else None
 
     def _begun(self, scope: Scope) -> Scope | None:
         around = scope.tool

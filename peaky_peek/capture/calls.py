@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from peaky_peek import ids
 from peaky_peek.capture import context, faults, providers, spending
@@ -13,6 +13,9 @@ from peaky_peek.capture.bodies import Bodies
 from peaky_peek.capture.context import Scope, misplaced, now_us, scope_for_event
 from peaky_peek.capture.providers import sse
 from peaky_peek.capture.recorder import recorder
+
+if TYPE_CHECKING:
+    from peaky_peek.store.exchanges import Exchange
 
 _REQUEST_HEADERS = (b"openai-beta", b"anthropic-beta", b"anthropic-version")
 _RESPONSE_HEADERS = (
@@ -64,12 +67,13 @@ class Call:
             redactor.clean,
             clean_part=redactor.clean_part,
         )
+        played = request.extensions.get(_PLAYING)
         header = [
             self.exchange_id, self.event_id, self.session_id, position, scope.parent_id, scope.agent,
             misplaced(scope) if scope.inferred or scope.session.ended else None,
             now_us(), self.attempt, request.method, redactor.clean_url(str(request.url)),
             _chosen(request.headers, _REQUEST_HEADERS), former.exchange_id if former else None,
-            part.base_id, part.prefix, part.suffix,
+            part.base_id, part.prefix, part.suffix, played and played.exchange_id,
         ]  # fmt: skip
         recording.record_raw("Q", header, part.middle)
         if segment is not None and segment == recording.segment:
@@ -150,13 +154,8 @@ def forget(session_id: str) -> None:
 @faults.guarded
 def begin(request: Any) -> Call | None:
     """Journal a request that is about to be sent; return None when it is no model call or recording is off."""
-    if request.method != "POST" or not (path := request.url.path).endswith(providers.PATHS):
-        return None
-    try:
-        body = request.content
-    except RuntimeError:  # a body that is streamed is not read before its time
-        return None
-    if not providers.recognises(path, body):
+    body = _model_call(request)
+    if body is None:
         return None
     scope = scope_for_event()
     if scope is None or not scope.session.sampled:
@@ -168,13 +167,43 @@ def begin(request: Any) -> Call | None:
     return Call(request, body, scope)
 
 
+def _model_call(request: Any) -> bytes | None:
+    """Return the body of a request that is a model call, None of any other."""
+    if request.method != "POST" or not (path := request.url.path).endswith(providers.PATHS):
+        return None
+    try:
+        body: bytes = request.content
+    except RuntimeError:  # a body that is streamed is not read before its time
+        return None
+    return body if providers.recognises(path, body) else None
+
+
+_PLAYING = "peaky_peek"
+
+
+def play(request: Any) -> Exchange | None:
+    """Return the recorded exchange that answers a request while a tape is played; None for what is no model call.
+
+    Raises:
+        NotOnTape: there is none.
+    """
+    playing = context.tape
+    extensions: dict[str, Any] = request.extensions
+    if playing is not None and _PLAYING not in extensions and (body := _model_call(request)) is not None:
+        extensions[_PLAYING] = playing.exchange(str(request.url), body)
+    return extensions.get(_PLAYING)
+
+
 @faults.guarded
 def hold(request: Any) -> None:
-    """Stop a run over its budget where SDKs build a request: they take what is raised later for a fault of the network.
+    """Stop a run where SDKs build a request: they take what is raised later for a fault of the network.
 
     Raises:
         BudgetExceeded: it is a model call, and the run has spent more than it may.
+        NotOnTape: a tape is played, and it is a model call that was not recorded.
     """
+    if context.tape is not None:
+        play(request)
     scope = context.here()
     budget = context.budget if scope is None else scope.session.budget
     if budget is None or not budget.stops or request.method != "POST" or not request.url.path.endswith(providers.PATHS):

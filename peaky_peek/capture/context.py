@@ -138,6 +138,8 @@ paused = 0
 stopped = False
 """Whether it was switched off altogether, until somebody begins a session or asks for it."""
 sample = 1.0
+tape: Any = None
+"""The `Tape` that is played: it answers model calls and tools."""
 budget: Budget | None = None
 """What each run begun now may cost."""
 origin: dict[str, Any] = {}
@@ -265,7 +267,7 @@ def begin(
         values = {
             "name": name, "status": "running", "started_at": now_us(), "owner": recorder().owner,
             "root_session_id": root, "parent_session_id": parent.id if parent else None, "git_commit": current_commit(),
-            **origin, **fields,
+            "forked_from": None if tape is None else tape.session_id, **origin, **fields,
         }  # fmt: skip
         values["version"] = values.get("version") or values.get("code_hash")
         session.described = encoding.encode({key: value for key, value in values.items() if value is not None})

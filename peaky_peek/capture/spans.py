@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -47,6 +47,8 @@ class TraceContext(Verbs):
 
     _common: Common = {}  # noqa: RUF012 - never changed
     """What its `agent_start` says besides."""
+    served: Callable[[], Any] | None = None
+    """An agent runs while a tape is played; what it asks for is served."""
 
     def __init__(
         self, agent_name: str = "agent", framework: str | None = None, session_id: str | None = None, *,

@@ -11,7 +11,7 @@ import sys
 from functools import partial
 from typing import Any
 
-from peaky_peek.capture import calls, streams
+from peaky_peek.capture import calls, context, streams
 from peaky_peek.capture.patching import Method, Patch, Patches
 
 
@@ -39,11 +39,12 @@ def _sync(module: str, original: Method) -> Method:
     stream = streams.watched(sys.modules[module].SyncByteStream)
 
     def send(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        sender = self if context.tape is None else _player(module, self, request)
         call = calls.begin(request) if _patches.installed else None
         if call is None:
-            return original(self, request, *args, **kwargs)
+            return original(sender, request, *args, **kwargs)
         try:
-            response = original(self, request, *args, **kwargs)
+            response = original(sender, request, *args, **kwargs)
         except BaseException as error:
             call.ended(error)
             raise
@@ -57,11 +58,12 @@ def _async(module: str, original: Method) -> Method:
     stream = streams.watched_async(sys.modules[module].AsyncByteStream)
 
     async def send(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        sender = self if context.tape is None else _player(module, self, request, is_async=True)
         call = calls.begin(request) if _patches.installed else None
         if call is None:
-            return await original(self, request, *args, **kwargs)
+            return await original(sender, request, *args, **kwargs)
         try:
-            response = await original(self, request, *args, **kwargs)
+            response = await original(sender, request, *args, **kwargs)
         except BaseException as error:
             call.ended(error)
             raise
@@ -69,6 +71,20 @@ def _async(module: str, original: Method) -> Method:
         return response
 
     return send
+
+
+def _player(module: str, client: Any, request: Any, *, is_async: bool = False) -> Any:
+    """Return who sends a request while a tape is played: the client itself only what is no model call.
+
+    Raises:
+        NotOnTape: it is a model call that was not recorded.
+    """
+    exchange = calls.play(request)
+    if exchange is None:
+        return client
+    from peaky_peek.capture import playback
+
+    return playback.client(sys.modules[module], client, exchange, is_async=is_async)
 
 
 _patches = Patches(

@@ -23,6 +23,8 @@ class Span(Protocol):
     output: Any
     place: AbstractContextManager[Any]
     """Makes this the place where events go while a block runs."""
+    served: Callable[[], Any] | None
+    """What to call instead of the function."""
 
     def open(self) -> Self:
         """Begin."""
@@ -36,6 +38,7 @@ class _Unseen:
 
     output: Any
     place = HERE
+    served: Callable[[], Any] | None = None
 
     def open(self) -> Self:
         return self
@@ -97,7 +100,7 @@ def _plain(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
         try:  # around all of it: an interrupt may come between any two lines of ours
             span = span.open()
             with span.place:
-                output = function(*args, **kwargs)
+                output = function(*args, **kwargs) if span.served is None else span.served()
             if type(output) in _LATER:
                 return _continued(output, span)
             span.output = output
@@ -141,7 +144,8 @@ def _coroutine(function: Callable[..., Any], make_span: Make) -> Callable[..., A
         try:  # around all of it: an interrupt may come between any two lines of ours
             span = span.open()
             with span.place:
-                span.output = output = await function(*args, **kwargs)
+                output = (await function(*args, **kwargs)) if span.served is None else span.served()
+            span.output = output
             span.close()
         except BaseException as error:
             return_to(before)  # an interrupt may have come before a place in here was left
@@ -163,6 +167,9 @@ def _generator(function: Callable[..., Any], make_span: Make) -> Callable[..., A
         span = _made(make_span, args, kwargs)
         try:  # around all of it: an interrupt may come between any two lines of ours
             span = span.open()
+            if span.served is not None:
+                generator = _again(span.served)
+                step = generator.send
             while True:
                 with span.place:
                     item = step(argument)
@@ -192,6 +199,10 @@ def _async_generator(function: Callable[..., Any], make_span: Make) -> Callable[
         span = _made(make_span, args, kwargs)
         try:  # around all of it: an interrupt may come between any two lines of ours
             span = span.open()
+            if span.served is not None:
+                step.close()
+                generator = _again_async(span.served)
+                step = _begin_unseen(generator)
             while True:
                 with span.place:
                     item = await step
@@ -208,6 +219,17 @@ def _async_generator(function: Callable[..., Any], make_span: Make) -> Callable[
             raise
 
     return call
+
+
+def _again(served: Callable[[], Any]) -> Generator[Any, Any, Any]:
+    """Yield what a generator had yielded."""
+    output = served()
+    yield from output if isinstance(output, list) else [output]
+
+
+async def _again_async(served: Callable[[], Any]) -> AsyncGenerator[Any, Any]:
+    for item in _again(served):
+        yield item
 
 
 _LATER: dict[type, Callable[..., Callable[..., Any]]] = {

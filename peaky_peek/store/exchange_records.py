@@ -31,6 +31,7 @@ MEANING = ""
 Q_FIELDS = (
     "exchange_id", "event_id", "session_id", "position", "parent_id", "agent", "misplaced", "started_at", "attempt",
     "method", "url", "request_headers", "previous", "base_id", "prefix", "suffix",
+    "played_from",
 )  # fmt: skip
 R_FIELDS = (
     "exchange_id", "pending", "status", "response_headers", "duration_ms", "first_byte_ms", "chunk_sizes",
@@ -134,7 +135,7 @@ def _settle(batch: Batch, past: Past, sql: str, *values: Any) -> None:
 
 def _request(batch: Batch, header: list[Any], payload: bytes) -> None:
     """Take in a request; unless it is a further attempt of one, insert what it means."""
-    sent = dict(zip(Q_FIELDS, header, strict=True))
+    sent = dict(zip(Q_FIELDS, header, strict=False))  # an older record says less
     connection = batch.connection
     event_id, base_id = sent["event_id"], sent["base_id"]
     past = Past(batch, sent["session_id"], before=sent["position"])

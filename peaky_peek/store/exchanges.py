@@ -21,7 +21,7 @@ from peaky_peek import encoding
 _STORED = (
     "exchange_id", "event_id", "session_id", "position", "attempt", "method", "url", "request_headers", "started_at",
     "status", "response_headers", "response", "chunk_sizes", "chunk_times_us", "duration_ms", "first_byte_ms",
-    "complete", "error", "pending",
+    "complete", "error", "pending", "played_from",
 )  # fmt: skip
 JSON_COLUMNS = ("request_headers", "response_headers", "chunk_sizes", "chunk_times_us")
 _RECENT = 16
@@ -42,6 +42,7 @@ class Exchange:
         chunk_times_us: Microseconds from each chunk to the next; the first from the sending of the request.
         complete: Whether the answer came whole.
         error: The exception that ended it in the application: type and message.
+        played_from: The exchange that it was played from, by a tape.
         pending: The first of the positions reserved for what its outcome means, while that is not known.
     """
 
@@ -65,6 +66,7 @@ class Exchange:
     complete: bool | None = None
     error: str | None = None
     pending: int | None = None
+    played_from: str | None = None
 
 
 def load(connection: sqlite3.Connection, exchange_id: str) -> Exchange | None:

@@ -58,7 +58,9 @@ CREATE VIEW tool_calls AS SELECT c.event_id, s.name AS session, c.tool_name, c.p
     AND r.event_type = 'tool_result' WHERE c.event_type = 'tool_call' ORDER BY c.position;
 """
 
-_MIGRATIONS = (_VERSION_1,)
+_VERSION_2 = """ALTER TABLE exchanges ADD COLUMN played_from TEXT"""
+
+_MIGRATIONS = (_VERSION_1, _VERSION_2)
 """One script a version; the first makes version 1 of an empty file. A released script is never edited."""
 
 VERSION = len(_MIGRATIONS)

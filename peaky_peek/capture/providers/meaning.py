@@ -166,7 +166,7 @@ def _answered(exchange: Exchange, past: Past, answer: Answer) -> list[Event]:
         finish_reason=answer.finish_reason, usage=answer.usage, complete=answer.complete,
         data=answer.data | ({"refusal": answer.refusal} if answer.refusal else {}),
         time_to_first_token_ms=_first_token_ms(exchange, answer),
-        cost_usd=_cost(prompt.provider, model, answer),
+        cost_usd=0.0 if exchange.played_from else _cost(prompt.provider, model, answer),
     )  # fmt: skip
     events: list[Event] = [*hosted, said]
     if answer.refusal:
