@@ -11,6 +11,7 @@ from typing import Any
 
 import openai
 import pytest
+from anthropic import Anthropic
 from openai import AsyncOpenAI, OpenAI
 
 import peaky_peek as pp
@@ -18,6 +19,7 @@ from peaky_peek.capture import context
 from peaky_peek.capture.matching import Recorded, canonical, without_ids
 from peaky_peek.store import Database
 from tests.loopback import Loopback, error, message, stream, tool_call
+from tests.replies import anthropic_message, anthropic_stream
 from tests.wire.calls import ASK, TOOLS, ask, attempts, events
 
 Agent = Callable[[], Any]
@@ -56,6 +58,21 @@ def test_a_stream_comes_chunk_by_chunk_as_it_came(store: Database, server: Loopb
     first = recorded(agent)
     assert len(first) > 3
     assert played(server, agent) == first
+
+
+@pytest.mark.parametrize("reply", [anthropic_message, anthropic_stream])
+def test_anthropic_is_played_too(store: Database, server: Loopback, reply: Any) -> None:
+    server.answer(reply("It rains."))
+    with Anthropic(base_url=server.url.removesuffix("/v1"), api_key="test", max_retries=0) as client:
+
+        def agent() -> str:
+            asked: Any = {"model": "claude-sonnet-4-6", "max_tokens": 50, "messages": ASK}
+            if reply is anthropic_message:
+                return client.messages.create(**asked).model_dump_json()
+            with client.messages.stream(**asked) as answer:
+                return answer.get_final_message().model_dump_json()
+
+        assert recorded(agent) == played(server, agent)
 
 
 async def test_parallel_calls_each_get_their_own_answer_in_any_order(store: Database, server: Loopback) -> None:
