@@ -40,7 +40,9 @@ class Adapter:
     problem: str | None = field(default=None, init=False)
 
 
-ADAPTERS: tuple[Adapter, ...] = ()
+ADAPTERS: tuple[Adapter, ...] = (
+    Adapter("PydanticAI", "pydantic_ai", "pydantic_ai", "pydantic-ai-slim", "Agent.iter and a capability"),
+)
 """In the order of their names."""
 
 

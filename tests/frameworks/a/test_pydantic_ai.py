@@ -1,0 +1,560 @@
+"""PydanticAI agents, as they are recorded: the tree of a run, however it is run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx2
+import pytest
+from pydantic import BaseModel
+from pydantic_ai import (
+    Agent,
+    ApprovalRequired,
+    DeferredToolRequests,
+    DeferredToolResults,
+    ModelRetry,
+    RunContext,
+    TextOutput,
+    ToolDenied,
+    UnexpectedModelBehavior,
+    UsageLimitExceeded,
+    UsageLimits,
+)
+from pydantic_ai.capabilities import AbstractCapability
+from pydantic_ai.exceptions import ModelHTTPError, SkipModelRequest
+from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.models.anthropic import AnthropicModel
+from pydantic_ai.models.fallback import FallbackModel
+from pydantic_ai.models.function import FunctionModel
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.models.test import TestModel
+from pydantic_ai.providers.anthropic import AnthropicProvider
+from pydantic_ai.providers.openai import OpenAIProvider
+
+import peaky_peek as pp
+from peaky_peek.capture import frameworks
+from peaky_peek.store import Database
+from tests.frameworks.trees import events, outline, sessions, tree
+from tests.loopback import Loopback, error, message, stream, tool_call
+from tests.replies import anthropic_stream, host, tool_use
+
+ASKS = [tool_call("c1", "weather", city="Paris"), tool_call("c2", "add", a=1, b=2)]
+RUN = tree("""
+    session weatherman PydanticAI completed
+      agent weatherman 'Weather?' -> 'Sunny.'
+        llm gpt-4o-mini 11/7
+        decision weather, add
+        tool weather {'city': 'Paris'} -> 'sun in Paris'
+        tool add {'a': 1, 'b': 2} -> 3
+        llm gpt-4o-mini 11/7
+""")
+
+
+@pytest.fixture(autouse=True)
+def adapter() -> Iterator[None]:
+    frameworks.install(frozenset({"pydantic_ai"}))
+    yield
+    frameworks.uninstall()
+
+
+@pytest.fixture
+def model(server: Loopback) -> OpenAIChatModel:
+    return chat(server)
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """What synchronous runs go on; PydanticAI makes one that it never closes."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield loop
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+def chat(server: Loopback, name: str = "gpt-4o-mini") -> OpenAIChatModel:
+    return OpenAIChatModel(name, provider=OpenAIProvider(base_url=server.url, api_key="test", http_client=client()))
+
+
+def client() -> httpx2.AsyncClient:
+    """Keeps no line open: nobody closes the client that a model holds."""
+    return httpx2.AsyncClient(limits=httpx2.Limits(max_keepalive_connections=0))
+
+
+def weatherman(model: Any, **options: Any) -> Agent[None, Any]:
+    agent: Agent[None, Any] = Agent(model, **{"name": "weatherman", **options})
+
+    @agent.tool_plain
+    def weather(city: str) -> str:
+        return f"sun in {city}"
+
+    @agent.tool_plain(sequential=True)  # so that the order of the two is always the same
+    async def add(a: int, b: int) -> int:
+        return a + b
+
+    return agent
+
+
+def calls(*asked: dict[str, Any], **fields: Any) -> Any:
+    return message(tool_calls=list(asked), **fields)
+
+
+async def by_run(agent: Agent[None, Any]) -> Any:
+    return (await agent.run("Weather?")).output
+
+
+async def by_iter(agent: Agent[None, Any]) -> Any:
+    async with agent.iter("Weather?") as run:
+        async for _ in run:
+            pass
+    assert run.result is not None
+    return run.result.output
+
+
+@pytest.mark.parametrize("way", [by_run, by_iter])
+async def test_a_run_is_an_agent_with_its_decisions_model_calls_and_tools(
+    store: Database, server: Loopback, model: Any, way: Callable[..., Any]
+) -> None:
+    server.answer(calls(*ASKS, content="Let me look."), message("Sunny."))
+    assert await way(weatherman(model)) == "Sunny."
+    assert outline(store) == RUN
+    first, second = events(store, "llm_request")
+    results = events(store, "tool_result")
+    assert [result.call_id for result in results] == ["c1", "c2"]
+    assert second.upstream_event_ids == [result.id for result in results]
+    assert [first.agent, *{event.agent for event in results}] == ["weatherman", "weatherman"]
+    assert events(store, "decision")[0].reasoning == "Let me look."
+
+
+def test_the_session_says_what_is_known_of_the_run(store: Database, server: Loopback, model: Any, loop: Any) -> None:
+    server.answer(calls(*ASKS), message("Sunny."))
+    weatherman(model).run_sync("Weather?")
+    assert outline(store) == RUN
+    (session,) = sessions(store)
+    row = pp.sessions().iloc[0]
+    assert (row.framework, row.status, row.input, row.output) == ("PydanticAI", "completed", "Weather?", "Sunny.")
+    assert (row.llm_calls, row.tool_calls, row.errors) == (2, 2, 0)
+    assert (row.input_tokens, row.output_tokens) == (22, 14)
+    assert session["code_hash"] == session["version"]
+
+
+async def by_stream(agent: Agent[None, Any]) -> list[str]:
+    async with agent.run_stream("Weather?") as result:
+        return [text async for text in result.stream_text(delta=True, debounce_by=None)]
+
+
+async def by_events(agent: Agent[None, Any]) -> list[str]:
+    async with agent.run_stream_events("Weather?") as seen:
+        return ["".join([type(event).__name__ async for event in seen])[-19:]]
+
+
+@pytest.mark.parametrize(("way", "seen"), [(by_stream, ["Sun", "ny."]), (by_events, ["AgentRunResultEvent"])])
+async def test_a_streamed_run_is_recorded_like_any_other(
+    store: Database, server: Loopback, model: Any, way: Callable[..., Any], seen: list[str]
+) -> None:
+    usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+    server.answer(stream("Sun", "ny.", usage=usage))
+    assert await way(weatherman(model)) == seen
+    assert outline(store) == tree("""
+        session weatherman PydanticAI completed
+          agent weatherman 'Weather?' -> 'Sunny.'
+            llm gpt-4o-mini 11/7
+    """)
+
+
+def test_a_stream_that_is_read_without_an_event_loop_is_recorded_too(
+    store: Database, server: Loopback, model: Any, loop: Any
+) -> None:
+    usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
+    server.answer(stream("Sun", "ny.", usage=usage))
+    with weatherman(model).run_stream_sync("Weather?") as result:
+        assert list(result.stream_text(delta=True, debounce_by=None)) == ["Sun", "ny."]
+    assert outline(store) == tree("""
+        session weatherman PydanticAI completed
+          agent weatherman 'Weather?' -> 'Sunny.'
+            llm gpt-4o-mini 11/7
+    """)
+
+
+async def test_a_run_that_the_application_leaves_is_cancelled(store: Database, server: Loopback, model: Any) -> None:
+    server.answer(calls(*ASKS))
+    async with weatherman(model).iter("Weather?") as run:
+        async for node in run:
+            if Agent.is_model_request_node(node):
+                break
+    assert outline(store) == tree("""
+        session weatherman PydanticAI completed
+          agent weatherman 'Weather?' (cancelled)
+    """)
+
+
+@pytest.mark.parametrize(("way", "seen"), [(by_run, "Sunny."), (by_stream, ["Sunny."])])
+async def test_an_anthropic_model(store: Database, server: Loopback, way: Callable[..., Any], seen: Any) -> None:
+    provider = AnthropicProvider(base_url=host(server), api_key="test", http_client=client())
+    agent = weatherman(AnthropicModel("claude-sonnet-4-6", provider=provider))
+    asks = [tool_use("c1", "weather", city="Paris"), tool_use("c2", "add", a=1, b=2)]
+    server.answer(anthropic_stream(*asks), anthropic_stream("Sunny."))  # PydanticAI streams long answers anyway
+    assert await way(agent) == seen
+    assert outline(store) == RUN.replace("gpt-4o-mini", "claude-sonnet-4-6")
+
+
+async def test_a_tool_that_raises_ends_the_run_with_its_error(store: Database, server: Loopback, model: Any) -> None:
+    agent: Agent[None, str] = Agent(model, name="fragile")
+
+    @agent.tool_plain
+    def explode() -> str:
+        raise ValueError("kaboom")
+
+    server.answer(calls(tool_call("c1", "explode")))
+    with pytest.raises(ValueError, match="kaboom"):
+        await agent.run("go")
+    assert outline(store) == tree("""
+        session fragile PydanticAI failed
+          agent fragile 'go' (error)
+            llm gpt-4o-mini 11/7
+            decision explode
+            tool explode {} !! ValueError: kaboom (error)
+            error ValueError kaboom
+    """)
+
+
+async def test_a_retry_that_a_tool_asks_for_is_its_error(store: Database, server: Loopback, model: Any) -> None:
+    agent: Agent[None, str] = Agent(model, name="patient")
+
+    @agent.tool_plain
+    def find(who: str) -> str:
+        if who != "Ada":
+            raise ModelRetry("nobody of that name")
+        return "Ada Lovelace"
+
+    server.answer(
+        calls(tool_call("c1", "find", nobody=1)), calls(tool_call("c2", "find", who="Ada")), message("Found.")
+    )
+    assert (await agent.run("go")).output == "Found."
+    server.answer(
+        calls(tool_call("c3", "find", who="Eve")), calls(tool_call("c4", "find", who="Ada")), message("Found.")
+    )
+    assert (await agent.run("again")).output == "Found."
+    assert outline(store) == tree("""
+        session patient PydanticAI completed
+          agent patient 'go' -> 'Found.'
+            llm gpt-4o-mini 11/7
+            decision find
+            tool find {'nobody': 1} !! ValidationError: 2 validation errors for find (error)
+            llm gpt-4o-mini 11/7
+            decision find
+            tool find {'who': 'Ada'} -> 'Ada Lovelace'
+            llm gpt-4o-mini 11/7
+        session patient PydanticAI completed
+          agent patient 'again' -> 'Found.'
+            llm gpt-4o-mini 11/7
+            decision find
+            tool find {'who': 'Eve'} !! ModelRetry: nobody of that name (error)
+            llm gpt-4o-mini 11/7
+            decision find
+            tool find {'who': 'Ada'} -> 'Ada Lovelace'
+            llm gpt-4o-mini 11/7
+    """)
+
+
+async def test_an_output_tool_is_called_and_its_result_is_the_output(
+    store: Database, server: Loopback, model: Any
+) -> None:
+    class City(BaseModel):
+        town: str
+        size: int
+
+    agent = Agent(model, name="typed", output_type=City)
+    server.answer(
+        calls(tool_call("f1", "final_result", town="Rome", size="many")),
+        calls(tool_call("f2", "final_result", town="Rome", size=3)),
+        calls(tool_call("f3", "final_result", town="Bonn", size=1)),
+    )
+    with pp.trace_session("chat"):
+        first = await agent.run("A city?")
+        await agent.run("Another?", message_history=first.all_messages())
+    assert outline(store) == tree("""
+        session chat PydanticAI completed
+          agent chat
+            agent typed 'A city?' -> {'town': 'Rome', 'size': 3}
+              llm gpt-4o-mini 11/7
+              decision final_result
+              tool final_result {'town': 'Rome', 'size': 'many'} !! ValidationError: 1 validation error for City (error)
+              llm gpt-4o-mini 11/7
+              decision final_result
+              tool final_result {'town': 'Rome', 'size': 3} -> {'town': 'Rome', 'size': 3}
+            agent typed 'Another?' -> {'town': 'Bonn', 'size': 1}
+              llm gpt-4o-mini 11/7
+              decision final_result
+              tool final_result {'town': 'Bonn', 'size': 1} -> {'town': 'Bonn', 'size': 1}
+    """)
+
+
+async def test_a_streamed_output_is_one_call_however_often_it_is_looked_at(store: Database) -> None:
+    agent = Agent(TestModel(custom_output_args={"numbers": [1, 2]}), name="typed", output_type=dict[str, list[int]])
+    async with agent.run_stream("go") as result:
+        async for _ in result.stream_output(debounce_by=None):
+            pass
+        assert await result.get_output() == {"numbers": [1, 2]}
+    assert [call.tool_name for call in events(store, "tool_call")] == ["final_result"]
+    assert [end.output for end in events(store, "agent_end")] == [{"numbers": [1, 2]}]
+
+
+async def test_a_function_that_makes_the_output_of_text_is_a_tool(
+    store: Database, server: Loopback, model: Any
+) -> None:
+    def words(text: str) -> list[str]:
+        return text.split()
+
+    server.answer(message("so it is"))
+    await Agent(model, name="splitter", output_type=TextOutput(words)).run("go")
+    assert outline(store) == tree("""
+        session splitter PydanticAI completed
+          agent splitter 'go' -> ['so', 'it', 'is']
+            llm gpt-4o-mini 11/7
+            tool words 'so it is' -> ['so', 'it', 'is']
+    """)
+
+
+async def test_an_agent_that_a_tool_calls_is_inside_the_tool(store: Database, server: Loopback, model: Any) -> None:
+    helper: Agent[None, str] = Agent(model, name="helper")
+    boss: Agent[None, str] = Agent(model, name="boss")
+
+    @boss.tool
+    async def delegate(ctx: RunContext[None], task: str) -> str:
+        return (await helper.run(task, usage=ctx.usage)).output
+
+    server.answer(calls(tool_call("c1", "delegate", task="dig")), message("dug"), message("All dug."))
+    await boss.run("Have it dug")
+    assert outline(store) == tree("""
+        session boss PydanticAI completed
+          agent boss 'Have it dug' -> 'All dug.'
+            llm gpt-4o-mini 11/7
+            decision delegate
+            tool delegate {'task': 'dig'} -> 'dug'
+              agent helper 'dig' -> 'dug'
+                llm gpt-4o-mini 11/7
+            llm gpt-4o-mini 11/7
+    """)
+
+
+async def test_agents_one_after_the_other_are_side_by_side_in_one_session(
+    store: Database, server: Loopback, model: Any
+) -> None:
+    triage: Agent[None, str] = Agent(model, name="triage")
+    booker: Agent[None, str] = Agent(model, name="booker")
+    server.answer(message("a booking"), message("Booked."))
+
+    @pp.trace(name="travel", task="book")
+    async def travel(wish: str) -> str:
+        kind = (await triage.run(wish)).output
+        return (await booker.run(kind)).output
+
+    assert await travel("To Rome") == "Booked."
+    assert outline(store) == tree("""
+        session travel PydanticAI completed
+          agent travel {'wish': 'To Rome'} -> 'Booked.'
+            agent triage 'To Rome' -> 'a booking'
+              llm gpt-4o-mini 11/7
+            agent booker 'a booking' -> 'Booked.'
+              llm gpt-4o-mini 11/7
+    """)
+
+
+async def test_agents_at_the_same_time_keep_their_own_trees(store: Database) -> None:
+    async def answer(messages: list[Any], info: Any) -> ModelResponse:
+        await asyncio.sleep(0)
+        wish = messages[0].parts[0].content
+        return ModelResponse([ToolCallPart("echo", {"text": wish}, "c1") if len(messages) == 1 else TextPart(wish)])
+
+    agent: Agent[None, str] = Agent(FunctionModel(answer, model_name="parrot"), name="parrot")
+
+    @agent.tool_plain
+    async def echo(text: str) -> str:
+        await asyncio.sleep(0)
+        return text
+
+    with pp.trace_session("choir"):
+        await asyncio.gather(*(agent.run(wish) for wish in "abc"))
+    assert outline(store) == tree("""
+        session choir completed
+          agent choir
+    """).replace("choir completed", "choir PydanticAI completed") + "".join(
+        f"""
+    agent parrot '{wish}' -> '{wish}'
+      llm parrot 51/5
+      decision echo
+      tool echo {{'text': '{wish}'}} -> '{wish}'
+      llm parrot 52/6"""
+        for wish in "abc"
+    )
+
+
+async def test_a_model_that_is_no_http_is_recorded_by_what_pydantic_ai_says_of_it(store: Database) -> None:
+    def answer(messages: list[Any], info: Any) -> ModelResponse:
+        if len(messages) == 1:
+            return ModelResponse([TextPart("Let me add."), ToolCallPart("add", '{"a": 1, "b": 2}', "c1")])
+        return ModelResponse([TextPart("Three.")])
+
+    agent = weatherman(FunctionModel(answer, model_name="abacus"), instructions="Add.", model_settings={"seed": 1})
+    assert (await agent.run("1 + 2?")).output == "Three."
+    assert outline(store) == tree("""
+        session weatherman PydanticAI completed
+          agent weatherman '1 + 2?' -> 'Three.'
+            llm abacus 53/10
+            decision add
+            tool add {'a': 1, 'b': 2} -> 3
+            llm abacus 54/12
+    """)
+    first, second = events(store, "llm_request")
+    assert (first.provider, first.model, first.settings) == ("function", "abacus", {"seed": 1})
+    assert [tool["name"] for tool in first.tools] == ["weather", "add"]
+    assert second.messages == [
+        {"role": "system", "content": "Add."},
+        {"role": "user", "content": "1 + 2?"},
+        {
+            "role": "assistant", "content": "Let me add.",
+            "tool_calls": [{"id": "c1", "name": "add", "arguments": {"a": 1, "b": 2}}],
+        },
+        {"role": "system", "content": "Add."},
+        {"role": "tool", "tool_call_id": "c1", "name": "add", "content": 3},
+    ]  # fmt: skip
+    assert events(store, "decision")[0].alternatives == ["weather"]
+
+
+async def test_a_model_that_is_no_http_and_fails(store: Database) -> None:
+    def answer(messages: list[Any], info: Any) -> ModelResponse:
+        raise ModelHTTPError(status_code=503, model_name="abacus")
+
+    with pytest.raises(ModelHTTPError):
+        await Agent(FunctionModel(answer, model_name="abacus"), name="adder").run("1 + 2?")
+    assert outline(store) == tree("""
+        session adder PydanticAI failed
+          agent adder '1 + 2?' (error)
+            llm abacus (error)
+              error pydantic_ai.exceptions.ModelHTTPError status_code: 503, model_name: abacus, body: None
+            error pydantic_ai.exceptions.ModelHTTPError status_code: 503, model_name: abacus, body: None
+    """)
+
+
+async def test_a_fallback_is_a_second_call_after_one_that_failed(store: Database, server: Loopback, model: Any) -> None:
+    server.answer(error(400, "overloaded", "too much"), message("Sunny.", model="gpt-4.1"))
+    agent: Agent[None, str] = Agent(FallbackModel(model, chat(server, "gpt-4.1")), name="careful")
+    await agent.run("Weather?")
+    assert outline(store) == tree("""
+        session careful PydanticAI completed
+          agent careful 'Weather?' -> 'Sunny.'
+            llm gpt-4o-mini (error)
+              error overloaded too much
+            llm gpt-4.1 11/7
+    """)
+
+
+async def test_a_provider_that_is_busy_at_first_is_asked_twice_in_one_call(
+    store: Database, server: Loopback, model: Any
+) -> None:
+    server.answer(error(429), message("Sunny."))
+    assert (await Agent(model, name="patient").run("Weather?")).output == "Sunny."
+    assert outline(store) == tree("""
+        session patient PydanticAI completed
+          agent patient 'Weather?' -> 'Sunny.'
+            llm gpt-4o-mini 11/7
+    """)
+    rows = store.connection().execute("SELECT attempt, status FROM exchanges ORDER BY position").fetchall()
+    assert rows == [(1, 429), (2, 200)]
+
+
+async def test_a_refusal(store: Database, server: Loopback, model: Any) -> None:
+    server.answer(message(None, refusal="I cannot help with that."))
+    with pytest.raises(UnexpectedModelBehavior):
+        await Agent(model, name="polite", retries=0).run("Do harm")
+    assert outline(store).startswith(
+        tree("""
+            session polite PydanticAI failed
+              agent polite 'Do harm' (error)
+                llm gpt-4o-mini 11/7
+                  refusal refusal (derived)
+                error pydantic_ai.exceptions.ContentFilterError Content filter triggered.
+        """)
+    )
+
+
+async def test_a_run_over_its_limit_fails(store: Database, server: Loopback, model: Any) -> None:
+    server.answer(calls(*ASKS))
+    with pytest.raises(UsageLimitExceeded):
+        await weatherman(model).run("Weather?", usage_limits=UsageLimits(request_limit=1))
+    *_, last_tool, failure = outline(store).splitlines()
+    assert last_tool.strip() == "tool add {'a': 1, 'b': 2} -> 3"
+    assert failure.startswith("    error pydantic_ai.exceptions.UsageLimitExceeded The next request would exceed")
+    assert [end.status for end in events(store, "agent_end")] == ["error"]
+
+
+async def test_a_tool_runs_when_a_person_allows_it_and_is_blocked_when_not(
+    store: Database, server: Loopback, model: Any
+) -> None:
+    agent: Agent[None, Any] = Agent(model, name="cleaner", output_type=[str, DeferredToolRequests])
+
+    @agent.tool_plain(requires_approval=True)
+    def delete(path: str) -> str:
+        return f"deleted {path}"
+
+    server.answer(
+        calls(tool_call("d1", "delete", path="/a"), tool_call("d2", "delete", path="/b")), message("One deleted.")
+    )
+    with pp.trace_session("cleaning"):
+        asked = await agent.run("Clean up")
+        allowed = DeferredToolResults(approvals={"d1": True, "d2": ToolDenied("not that one")})
+        await agent.run(message_history=asked.all_messages(), deferred_tool_results=allowed)
+    lines = outline(store).splitlines()
+    assert lines[2].startswith("    agent cleaner 'Clean up' -> {'calls': [], 'approvals': [{'tool_name': 'delete'")
+    assert lines[5].startswith("    agent cleaner {'calls': {}, 'approvals': {'d1': True")
+    assert tree("\n".join([*lines[3:5], *lines[6:]])) == tree("""
+        llm gpt-4o-mini 11/7
+        decision delete, delete
+        tool delete {'path': '/a'} -> 'deleted /a'
+          safety_check approval pass
+        tool delete {'path': '/b'} !! ToolDenied: not that one (error)
+          safety_check approval block 'delete'
+        llm gpt-4o-mini 11/7
+    """)
+
+
+async def test_a_tool_that_asks_for_approval_itself_has_not_failed(
+    store: Database, server: Loopback, model: Any
+) -> None:
+    agent: Agent[None, Any] = Agent(model, name="cleaner", output_type=[str, DeferredToolRequests])
+
+    @agent.tool_plain
+    def delete(path: str) -> str:
+        raise ApprovalRequired(metadata={"why": path})
+
+    server.answer(calls(tool_call("d1", "delete", path="/a")))
+    await agent.run("Clean up")
+    (result,) = events(store, "tool_result")
+    assert (result.failed, result.result) == (False, {"deferred": "ApprovalRequired", "metadata": {"why": "/a"}})
+
+
+async def test_a_function_of_pp_tool_that_an_agent_runs_is_one_call(
+    store: Database, server: Loopback, model: Any
+) -> None:
+    @pp.tool
+    def weather(city: str) -> str:
+        return f"sun in {city}"
+
+    server.answer(calls(ASKS[0]), message("Sunny."))
+    await Agent(model, name="weatherman", tools=[weather]).run("Weather?")
+    assert [call.call_id for call in events(store, "tool_call")] == ["c1"]
+
+
+async def test_a_request_that_is_skipped_is_no_model_call(store: Database, server: Loopback, model: Any) -> None:
+    class Guard(AbstractCapability[None]):
+        async def before_model_request(self, ctx: Any, request_context: Any) -> Any:
+            raise SkipModelRequest(ModelResponse([TextPart("Not today.")]))
+
+    assert (await Agent(model, name="guarded", capabilities=[Guard()]).run("Weather?")).output == "Not today."
+    assert outline(store) == tree("""
+        session guarded PydanticAI completed
+          agent guarded 'Weather?' -> 'Not today.'
+    """)
