@@ -54,6 +54,10 @@ class NotOnTape(PeekError, LookupError):
     """Something is asked for that the recording that is played has no answer to; the message shows the difference."""
 
 
+class ProgramNotFound(PeekError, LookupError):
+    """What `jupyter peek run` should run is no program."""
+
+
 class StoreReadOnly(PeekError):
     """The store's folder cannot be written."""
 

@@ -12,10 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 _LONGEST = 2.0
 _exchanges: list[Callable[[], None]] = []
+interrupted = False
+"""Whether the program ends by an interrupt that it did not catch."""
 
 
 def exchange_at_end(exchange: Callable[[], None]) -> None:
@@ -33,6 +36,9 @@ def _finish() -> None:
         time.sleep(0.001)
         now = _places()
         inside = {thread: place for thread, place in inside.items() if now.get(thread) == place}
+    if interrupted:  # the shell must see it; Python forgets it where text is executed, as named tuples do when made
+        with suppress(KeyboardInterrupt):
+            exec("raise KeyboardInterrupt")  # noqa: S102
 
 
 def _places() -> dict[int, tuple[FrameType, int]]:

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.installed import ROOT, build
+
 BUNDLES = {"tree.js", "tree.css", "bundle.stamp"}
 STATIC = "peaky_peek/widgets/static/"
-
-
-def build(kind: str, source: Path, out: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "build", f"--{kind}", "--no-isolation", "--skip-dependency-check", "--outdir"]
-    return subprocess.run(
-        [*command, str(out), str(source)], capture_output=True, text=True, env=os.environ | environment, cwd=out
-    )
 
 
 def bundled(names: list[str]) -> set[str]:
@@ -66,8 +57,8 @@ def test_the_sdist_carries_the_bundles_and_the_sources_they_are_built_from(sdist
 def test_the_wheel_is_built_from_the_sdist_without_node_and_carries_the_bundles(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert bundled(names) >= BUNDLES
-    assert "peaky_peek/py.typed" in names
-    assert not any(name.startswith(("peaky_peek/js", "tests", "notebooks")) for name in names)
+    assert {"peaky_peek/py.typed", "_peaky_peek_boot.py", "peaky_peek.pth", "peaky_peek.start"} <= {*names}
+    assert not any(name.startswith(("peaky_peek/boot", "peaky_peek/js", "tests", "notebooks")) for name in names)
 
 
 def test_a_wheel_without_bundles_cannot_be_built(unpacked: Path, tmp_path: Path) -> None:

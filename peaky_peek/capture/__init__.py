@@ -6,9 +6,9 @@
 | how functions are wrapped | `wrapping` `call_spans` |
 | a session played back | `tape` `matching` `playback` |
 | agent frameworks | `frameworks` |
-| where an event belongs | `context` `pairing` `callsite` `git` `program` |
+| where an event belongs | `context` `pairing` `callsite` `git` `program` `ending` |
 | how that place reaches threads and processes | `propagation` `carrier` |
-| how other libraries are patched | `patching` `imports` |
+| how other libraries are patched | `autopatch` `patching` `imports` |
 | model calls on the wire | `transport` `streams` `calls` `bodies` `providers` `pricing` |
 | from the event to the journal | `recorder` `history` `importance` `redaction` |
 | runs while they run | `watching` `listeners` `alerts` `spending` |

@@ -51,6 +51,8 @@ class OpenSession:
     """What its agent is built on, as far as known."""
     thread: str | None = None
     """The conversation that it is a turn of, as far as known."""
+    verdict: str = "interrupted"
+    """How it ends if the program does before anybody ends it."""
 
 
 class OpenCall(NamedTuple):
@@ -144,6 +146,8 @@ budget: Budget | None = None
 """What each run begun now may cost."""
 origin: dict[str, Any] = {}
 """Session columns that are the same for every session begun now: the notebook and the cell."""
+patch_others: Callable[[], object] | None = None
+"""Patches other libraries, so that their calls are recorded."""
 watch: Callable[[OpenSession], None] | None = None
 """Told of each session that begins."""
 Ask = Callable[[], Scope | None]
@@ -175,7 +179,7 @@ def scope_for_event() -> Scope | None:
     if len(open_sessions) == 1:
         (session,) = open_sessions.values()
     else:
-        session = open_sessions.get(_implicit_id or "") or _begin_implicit()
+        session = implicit_session() or _begin_implicit()
     return Scope(session, session.first_event, None, inferred=True)
 
 
@@ -214,6 +218,11 @@ def misplaced(scope: Scope) -> dict[str, Any]:
 _implicit_id: str | None = None
 
 
+def implicit_session() -> OpenSession | None:
+    """Return the session that is open because nobody opened one."""
+    return open_sessions.get(_implicit_id or "")
+
+
 def _begin_implicit() -> OpenSession:
     global _implicit_id
     around = started_in()
@@ -221,6 +230,7 @@ def _begin_implicit() -> OpenSession:
     parent = None if around is None else around.session
     session = begin(program.name(), session_id=_implicit_id, parent=parent, code_hash=program.code_hash())
     session.first_event = None if around is None else around.parent_id
+    session.verdict = "completed"
     processes = sys.modules.get("multiprocessing.process")
     if processes is not None and processes.parent_process() is not None:  # such a process ends without `atexit`
         sys.modules["multiprocessing.util"].Finalize(None, end_all, exitpriority=0)
@@ -260,6 +270,8 @@ def begin(
     sampled = parent.sampled if parent else _is_sampled(session_id if resume else os.urandom(8).hex())
     session = OpenSession(session_id, name, root, sampled, budget=parent.budget if parent else budget)
     session.framework, session.thread = fields.get("framework"), fields.get("thread")
+    if patch_others is not None:
+        patch_others()
     if sampled:
         if parent is None or parent.id not in open_sessions:
             note_started(session_id)
@@ -334,7 +346,7 @@ def end_all() -> None:
     """Close what is still open when the process ends: the script's own session is complete, others were cut short."""
     if active() is not None:
         for session in list(open_sessions.values()):
-            end(session, "completed" if session.id == _implicit_id else "interrupted")
+            end(session, session.verdict)
 
 
 def forget_all() -> None:

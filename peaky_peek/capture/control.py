@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from peaky_peek import store
-from peaky_peek.capture import context, faults, propagation, recorder, spending, transport, watching
+from peaky_peek.capture import autopatch, context, ending, faults, recorder, spending, watching
 from peaky_peek.capture.redaction.choice import Redact, redactor_for
 from peaky_peek.errors import PeekWarning
 
@@ -56,7 +56,7 @@ def init(
         _warn_once()
     context.sample, context.stopped = sample, False
     _allow(budget)
-    transport.install()
+    autopatch.install()
 
 
 @functools.cache
@@ -98,9 +98,8 @@ def uninstall() -> None:
     context.end_all()
     watching.finish()
     watching.clear()
-    transport.uninstall()
-    propagation.uninstall()
+    autopatch.uninstall()
     recorder.close()
 
 
-atexit.register(faults.guarded(context.end_all))  # runs before the recorder's own, which was registered earlier
+atexit.register(faults.guarded(ending.finish))  # runs before the recorder's own, which was registered earlier

@@ -8,7 +8,10 @@ from pathlib import Path
 
 
 def name() -> str:
-    """Return the name of the script, "python" without one."""
+    """Return the name of the script or of the module that is run, "python" without one."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if isinstance(module := getattr(spec, "name", None), str) and module != "__main__":
+        return module.removesuffix(".__main__")
     script = next(iter(getattr(sys, "argv", ())), "")  # there is none where Python is embedded
     return Path(script).stem if script not in ("", "-c", "-m") else "python"
 

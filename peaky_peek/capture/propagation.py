@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from peaky_peek.capture import context, faults, transport
+from peaky_peek.capture import context, faults
 from peaky_peek.capture.carrier import Carrier, extract, inject
 from peaky_peek.capture.context import CURRENT, OUTSIDE, SILENT, Scope, inside
 from peaky_peek.capture.patching import Method, Patch, Patches
@@ -81,8 +81,8 @@ def _begin_in(sent: Carrier) -> None:
 def _arrived(sent: Carrier | None) -> Scope | None:
     if sent is None:
         return None
-    install()
-    transport.install()
+    if context.patch_others is not None:
+        context.patch_others()
     return extract(sent)
 
 

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from peaky_peek import ids, store
-from peaky_peek.capture import context, faults, program, propagation, transport
+from peaky_peek.capture import context, faults, program
 from peaky_peek.capture.context import CURRENT, SILENT, OpenSession, Scope, open_around
 from peaky_peek.capture.recorder import recorder
 from peaky_peek.capture.verbs import Common, Verbs, emit
@@ -98,8 +98,6 @@ class TraceContext(Verbs):
             self._session, parent_id = outside.session, outside.parent_id
         else:
             context.stopped = False
-            propagation.install()
-            transport.install()
             outside = outside or context.started_in()
             parent = outside.session if outside is not None else None
             parent_id = None if outside is None else outside.parent_id
@@ -160,7 +158,7 @@ class TraceContext(Verbs):
             return
         took = (time.perf_counter_ns() - self._started_at) / 1e6
         self._leave()
-        status, session_status = _verdict(error)
+        status, session_status = verdict(error)
         if context.paused:  # what it ends with is not recorded; that it has ended is
             if self._owns_session and os.getpid() == self._opened_in:
                 context.end(session, session_status)
@@ -243,7 +241,7 @@ class Paused(BaseException):
     """How a run ends that waits to be taken up again: not as it should, and yet nothing failed."""
 
 
-def _verdict(error: BaseException | str | None) -> tuple[Literal["ok", "error", "cancelled"], str]:
+def verdict(error: BaseException | str | None) -> tuple[Literal["ok", "error", "cancelled"], str]:
     """Return the status of the span, and of the session if the span is its root."""
     if error is None or (isinstance(error, SystemExit) and not error.code):
         return "ok", "completed"

@@ -23,6 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     parser = _parser()
     arguments = parser.parse_args(argv)
+    if "program" in arguments:
+        return _run(arguments)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal without our signs shows `?`
     try:
@@ -57,6 +59,10 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("delete", help="delete sessions for good")
     command.add_argument("session", nargs="+", type=_reference, help="positions, names or ids, or one query")
     command.set_defaults(run=_delete)
+    command = commands.add_parser("run", help="run a Python program as `python` would, and record it")
+    command.add_argument("-m", dest="is_module", action="store_true", help="the program is a module")
+    command.add_argument("program", help="a script, or a folder or archive with a `__main__.py`")
+    command.add_argument("arguments", nargs=argparse.REMAINDER, help="what the program is told")
     command = commands.add_parser("doctor", help="say whether everything is in place")
     command.set_defaults(run=_doctor)
 
@@ -105,6 +111,21 @@ def _delete(arguments: argparse.Namespace) -> Iterator[str]:
     db = _existing(arguments.db)
     wanted = arguments.session[0] if len(arguments.session) == 1 else arguments.session
     yield f"{count(peaky_peek.delete(wanted), 'session')} deleted from {db.path}"
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Run a program; how it ends is how this ends, and nothing else that we do concerns it."""
+    from peaky_peek.cli import launcher
+    from peaky_peek.errors import ProgramNotFound
+
+    if arguments.db:
+        os.environ["PEAKY_PEEK_DB"] = str(store.use(arguments.db).path)  # for the programs that it starts too
+    try:
+        launcher.run(arguments.program, arguments.arguments, is_module=arguments.is_module)
+    except ProgramNotFound as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
 
 
 def _doctor(arguments: argparse.Namespace) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Any
 
-from peaky_peek.capture import context, control, propagation, transport
+from peaky_peek.capture import autopatch, context, control
 from peaky_peek.magics.cells import Cells
 from peaky_peek.magics.completion import complete
 from peaky_peek.magics.peek import PeekMagics
@@ -26,8 +26,7 @@ def load_ipython_extension(shell: InteractiveShell) -> None:
     shell.Completer.custom_matchers.append(complete)
     setattr(shell, _UNDO, functools.partial(_undo, shell, cells, complete))
     context.stopped = False
-    propagation.install()
-    transport.install()
+    autopatch.install()
 
 
 def unload_ipython_extension(shell: InteractiveShell) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from peaky_peek.capture import transport
+from peaky_peek.capture import autopatch
 from peaky_peek.store import Database
 from tests.loopback import Loopback
 
@@ -85,9 +85,9 @@ def no_network() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def hook(store: Database) -> Iterator[None]:
-    transport.install()
+    autopatch.install()
     yield
-    transport.uninstall()
+    autopatch.uninstall()
 
 
 @pytest.fixture
