@@ -29,11 +29,14 @@ def tree(picture: str) -> str:
     return textwrap.dedent(picture).strip("\n").rstrip()
 
 
-def outline(store: Database) -> str:
-    """Everything in a store: the sessions in the order in which they began, and below each its events."""
+def outline(store: Database, *, states: bool = True) -> str:
+    """Everything in a store: the sessions in the order in which they began, and below each its events.
+
+    Without `states` agents do not say what they were given and what they returned.
+    """
     store.ingest()
     assert store.connection().execute("SELECT reason FROM unreadable").fetchall() == []
-    return "\n".join(line for session in sessions(store) for line in _of_session(store, session))
+    return "\n".join(line for session in sessions(store) for line in _of_session(store, session, states=states))
 
 
 def sessions(store: Database) -> list[dict[str, Any]]:
@@ -50,7 +53,7 @@ def events(store: Database, *types: str) -> list[Any]:
     return [event for event in found if not types or event.event_type in types]
 
 
-def _of_session(store: Database, session: dict[str, Any]) -> list[str]:
+def _of_session(store: Database, session: dict[str, Any], *, states: bool) -> list[str]:
     found = list(read_events(store, session["session_id"]))
     names = {event.id: event.name for event in found}
     closing: dict[str, list[Any]] = defaultdict(list)
@@ -66,7 +69,7 @@ def _of_session(store: Database, session: dict[str, Any]) -> list[str]:
     def lines(parent: str | None, depth: int) -> list[str]:
         made = []
         for event in below[parent]:
-            made.append("  " * depth + _line(event, closing[event.id], names))
+            made.append("  " * depth + _line(event, closing[event.id], names, states=states))
             made += lines(event.id, depth + 1)
         return made
 
@@ -74,10 +77,11 @@ def _of_session(store: Database, session: dict[str, Any]) -> list[str]:
     return [" ".join(["session", *map(str, filter(None, title))]), *lines(None, 1)]
 
 
-def _line(event: Any, closing: list[Any], names: dict[str, str]) -> str:
+def _line(event: Any, closing: list[Any], names: dict[str, str], *, states: bool) -> str:
     kind = event.event_type.value
     end = closing[0] if closing else None
-    says = _SAYS.get(kind, lambda event, end: [])
+    is_silent = kind == "agent_start" and not states
+    says = _SAYS.get(kind if not is_silent else "", lambda event, end: [])
     return " ".join([_STARTS.get(kind, kind), event.name, *says(event, end), *_marks(event, end, names)])
 
 

@@ -41,6 +41,9 @@ class Adapter:
 
 
 ADAPTERS: tuple[Adapter, ...] = (
+    Adapter(
+        "LangChain and LangGraph", "langchain", "langchain_core.tracers.context", "langchain-core", "callback handler"
+    ),
     Adapter("PydanticAI", "pydantic_ai", "pydantic_ai", "pydantic-ai-slim", "Agent.iter and a capability"),
 )
 """In the order of their names."""

@@ -164,13 +164,13 @@ class Runs:
     @faults.guarded
     def tool(
         self, run: Any, name: str, arguments: Any, *, within: Iterable[Any] = (), call_id: str | None = None,
-        common: Common | None = None,
+        common: Common | None = None, about: Any = None,
     ) -> None:  # fmt: skip
         """A tool begins."""
         span = ToolSpan(name, plain(arguments), call_id, by_framework=True, common=common)
         scope = self._scope(within)
         span.open(None if scope is None else replace(scope, model=None))
-        self._enter(run, span, span.inside)
+        self._enter(run, span, span.inside, about=about)
 
     @faults.guarded
     def model(self, run: Any, request: Callable[[], dict[str, Any]], *, within: Iterable[Any] = ()) -> None:
@@ -183,7 +183,7 @@ class Runs:
     @faults.guarded
     def ended(
         self, run: Any, output: Any = None, error: BaseException | str | None = None, *,
-        response: Callable[[], dict[str, Any]] = dict,
+        response: Callable[[], dict[str, Any]] = dict, common: Common | None = None,
     ) -> Span | None:  # fmt: skip
         """Say that a run is over, with its output or an error; return what it was recorded as.
 
@@ -192,6 +192,7 @@ class Runs:
             output: what an agent or tool returned.
             error: what went wrong.
             response: makes the fields of the `llm_response` of a model call that the wire did not see.
+            common: what the result of a tool says besides.
         """
         known = self._runs.pop(run, None)
         if known is None:
@@ -202,6 +203,7 @@ class Runs:
         if isinstance(span, ModelSpan):
             span.close(response, error)
         elif span is not None:
+            span._common = {**span._common, **(common or {})}
             span.output = plain(output)
             span.close(error)
         return span
