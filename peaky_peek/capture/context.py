@@ -80,6 +80,8 @@ class Scope:
     """The `ToolSpan` that this is the inside of."""
     model: Any = None
     """The `ModelSpan` of a framework that this is the inside of."""
+    run: Any = None
+    """The framework's own run that this is the inside of, if it has one."""
     outside: Scope | None = None
     """Where things happen again when this is closed."""
     closed: bool = False

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterable
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -14,17 +15,18 @@ Method = Callable[..., Any]
 
 
 class Patch(NamedTuple):
-    """Methods of one class, and what makes ours of each."""
+    """Methods of one class, and what makes ours of each; with `heirs`, those of its subclasses too, whenever made."""
 
     module: str
     owner: str
     names: tuple[str, ...]
     wrap: Callable[[Method], Method]
+    heirs: bool = False
 
 
 class _Applied(NamedTuple):
-    original: Method
-    ours: Method
+    original: Any
+    ours: Any
     is_inherited: bool
 
 
@@ -57,15 +59,55 @@ class Patches:
                     setattr(owner, name, applied.original)
                 del self.applied[owner, name]
 
+    def missing(self) -> list[str]:
+        """Return what is to be patched in the modules that are imported, and is not defined there."""
+        sought = ((patch, name) for patch in self._patches for name in patch.names if patch.module in sys.modules)
+        return [
+            f"{patch.module}.{patch.owner}.{name}"
+            for patch, name in sought
+            if name not in getattr(getattr(sys.modules[patch.module], patch.owner, None), "__dict__", ())
+        ]
+
     @faults.guarded
     def _apply(self, module: ModuleType) -> None:
         for patch in self._patches:
             if patch.module != module.__name__ or not hasattr(module, patch.owner):  # it is only half imported
                 continue
             owner = getattr(module, patch.owner)
-            for name in patch.names:
-                if (owner, name) not in self.applied:
-                    original = getattr(owner, name)
-                    ours = functools.wraps(original)(patch.wrap(original))
-                    self.applied[owner, name] = _Applied(original, ours, name not in owner.__dict__)
-                    setattr(owner, name, ours)
+            if patch.heirs:
+                self._follow(owner, patch)
+            else:
+                self._replace(owner, patch.names, patch.wrap)
+
+    def _follow(self, owner: Any, patch: Patch) -> None:
+        """Patch a class and its subclasses where they define the methods, and each subclass that is made later."""
+
+        def cover(heir: type) -> None:
+            names = (name for name in patch.names if name in heir.__dict__)
+            defined = [name for name in names if not getattr(heir.__dict__[name], "__isabstractmethod__", False)]
+            self._replace(heir, defined, patch.wrap)
+
+        own = owner.__dict__.get("__init_subclass__")
+
+        def announced(cls: Any, /, **kwargs: Any) -> None:
+            (super(owner, cls).__init_subclass__ if own is None else own.__get__(None, cls))(**kwargs)
+            if self.installed:
+                cover(cls)
+
+        heirs: list[type] = [owner]
+        for heir in heirs:
+            cover(heir)
+            made: list[type] = heir.__subclasses__()
+            heirs += [each for each in made if each not in heirs]
+        if (owner, "__init_subclass__") not in self.applied:
+            ours: Any = classmethod(announced)
+            self.applied[owner, "__init_subclass__"] = _Applied(own, ours, own is None)
+            owner.__init_subclass__ = ours
+
+    def _replace(self, owner: type, names: Iterable[str], wrap: Callable[[Method], Method]) -> None:
+        for name in names:
+            if (owner, name) not in self.applied:
+                original = getattr(owner, name)
+                ours = functools.wraps(original)(wrap(original))
+                self.applied[owner, name] = _Applied(original, ours, name not in owner.__dict__)
+                setattr(owner, name, ours)

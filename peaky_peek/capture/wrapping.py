@@ -18,7 +18,10 @@ _MAX_YIELDED = 1000
 
 
 class Span(Protocol):
-    """What a wrapped call is recorded as."""
+    """What a wrapped call is recorded as.
+
+    One that has a method `saw` is told of each item that a generator yields, and knows itself what its output is.
+    """
 
     output: Any
     place: AbstractContextManager[Any]
@@ -33,18 +36,19 @@ class Span(Protocol):
         """End."""
 
 
-class _Unseen:
-    """Stands for a call that cannot be recorded."""
+class Unseen:
+    """Stands for a call that is not recorded."""
 
     output: Any
     place = HERE
     served: Callable[[], Any] | None = None
 
     def open(self) -> Self:
+        """Do nothing."""
         return self
 
     def close(self, error: BaseException | None = None) -> None:
-        pass
+        """Do nothing."""
 
 
 def _made(make_span: Make, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Span:
@@ -52,7 +56,7 @@ def _made(make_span: Make, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Spa
         return make_span(args, kwargs)
     except Exception as error:  # noqa: BLE001 - the agent never notices
         faults.report(error)
-        return _Unseen()
+        return Unseen()
 
 
 Make = Callable[[tuple[Any, ...], dict[str, Any]], Span]
@@ -120,7 +124,7 @@ def _continued(output: Any, span: Span) -> Any:
         wrap_later = _LATER[type(output)]
         if wrap_later is not _generator or not inspect.isawaitable(output):
 
-            class Opened(_Unseen):
+            class Opened(Unseen):
                 def open(self) -> Any:
                     return span
 
@@ -173,7 +177,7 @@ def _generator(function: Callable[..., Any], make_span: Make) -> Callable[..., A
             while True:
                 with span.place:
                     item = step(argument)
-                _keep(item, yielded)
+                _keep(span, item, yielded)
                 try:
                     step, argument = generator.send, (yield item)
                 except BaseException as error:  # noqa: BLE001 - the end of the generator too
@@ -206,7 +210,7 @@ def _async_generator(function: Callable[..., Any], make_span: Make) -> Callable[
             while True:
                 with span.place:
                     item = await step
-                _keep(item, yielded)
+                _keep(span, item, yielded)
                 try:
                     step = generator.asend((yield item))
                 except BaseException as error:  # noqa: BLE001 - the end of the generator too
@@ -237,9 +241,11 @@ _LATER: dict[type, Callable[..., Callable[..., Any]]] = {
 }  # fmt: skip
 
 
-def _keep(item: Any, yielded: list[Any]) -> None:
+def _keep(span: Span, item: Any, yielded: list[Any]) -> None:
     try:
-        if len(yielded) < _MAX_YIELDED:
+        if (saw := getattr(span, "saw", None)) is not None:
+            saw(item)
+        elif len(yielded) < _MAX_YIELDED:
             yielded.append(item)
     except Exception as error:  # noqa: BLE001 - the agent never notices
         faults.report(error)
@@ -247,7 +253,8 @@ def _keep(item: Any, yielded: list[Any]) -> None:
 
 def _end(span: Span, yielded: list[Any], returned: Any = None, error: BaseException | None = None) -> None:
     try:
-        span.output = pieces.cleaned(yielded) if returned is None else returned
+        if not hasattr(span, "saw"):
+            span.output = pieces.cleaned(yielded) if returned is None else returned
     except Exception as fault:  # noqa: BLE001 - the agent never notices
         faults.report(fault)
     finally:

@@ -41,6 +41,7 @@ class Adapter:
 
 
 ADAPTERS: tuple[Adapter, ...] = (
+    Adapter("AutoGen", "autogen", "autogen_agentchat.agents", "autogen-agentchat", "the methods of agents and teams"),
     Adapter(
         "LangChain and LangGraph", "langchain", "langchain_core.tracers.context", "langchain-core", "callback handler"
     ),

@@ -77,14 +77,14 @@ class ModelSpan:
         if error is not None and status == "error":
             emit(Error, answers.scope, {"status": "error"}, described_error(error))
         if answer.tool_calls:
-            self._decide(asked, answer.tool_calls, answer.content)
+            self._decide(asked, answer.tool_calls, answer.content or answer.thinking)
 
-    def _decide(self, asked: dict[str, Any], calls: list[Any], content: Any) -> None:
+    def _decide(self, asked: dict[str, Any], calls: list[Any], reasoning: Any) -> None:
         """Record the decision that calling tools is, as the wire would have."""
         chosen = [str(call.get("name")) for call in calls if isinstance(call, dict)]
         offered = [str(tool.get("name")) for tool in asked.get("tools") or [] if isinstance(tool, dict)]
         typed = {
-            "chosen_action": ", ".join(chosen), "reasoning": content if isinstance(content, str) else None,
+            "chosen_action": ", ".join(chosen), "reasoning": reasoning if isinstance(reasoning, str) else None,
             "alternatives": [name for name in offered if name not in chosen],
         }  # fmt: skip
         emit(Decision, replace(self.inside, model=None), {"metadata": {"derived": True}}, typed)
@@ -254,6 +254,8 @@ class Runs:
         self._runs[run] = _Run(span, scope, about)
         if scope is not None:
             scope.by_framework = scope.by_framework or span is not None
+            if span is not None:
+                scope.run = run
             if enter:
                 CURRENT.set(scope)
         while len(self._runs) > _MOST:
