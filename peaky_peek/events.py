@@ -170,6 +170,9 @@ class LLMRequest(Event):
     stream: bool | None = None
 
 
+_CUT_OFF = ("length", "max_tokens", "max_output_tokens", "model_context_window_exceeded", "MAX_TOKENS")
+
+
 @dataclass(slots=True, eq=False, kw_only=True, repr=False)
 class LLMResponse(Event):
     """The model answers. `usage` counts tokens: input, output, cache_read, cache_write, reasoning."""
@@ -187,10 +190,10 @@ class LLMResponse(Event):
 
     @property
     def suspect(self) -> str | None:
-        if self.finish_reason in ("length", "max_tokens", "max_output_tokens", "MAX_TOKENS"):
+        if self.finish_reason in _CUT_OFF:
             return "cut off at the token limit"
         said = _says(self.content) or _says(self.tool_calls) or self.data.get("refusal") or self.data.get("embeddings")
-        if not said and self.complete is not False and self.status != "error":
+        if not said and self.complete is not False and self.status != "error" and self.finish_reason != "pause_turn":
             return "empty answer"
         return None
 

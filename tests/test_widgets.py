@@ -198,6 +198,21 @@ def test_a_chat_reads_as_turns_with_tool_calls_and_marks_what_is_new():
     assert turns[4]["thinking"] == {"text": "easy"}
 
 
+def test_the_parts_of_gemini_read_as_turns_too():
+    contents = [
+        {"role": "system", "parts": [{"text": "Be kind."}]},
+        {"role": "user", "parts": [{"text": "hi"}]},
+        {"role": "model", "parts": [{"text": "hm", "thought": True}, {"text": "I look."},
+                                    {"functionCall": {"name": "look", "args": {"at": 1}}}]},
+        {"role": "user", "parts": [{"functionResponse": {"name": "look", "response": "found"}}]},
+    ]  # fmt: skip
+    turns = conversation(request(contents), answered(content="Here."))
+    assert [turn["role"] for turn in turns] == ["system", "user", "assistant", "tool", "assistant"]
+    assert (turns[2]["text"], turns[2]["thinking"]) == ("I look.", {"text": "hm"})
+    assert turns[2]["tool_calls"] == [{"name": "look", "arguments": {"at": 1}}]
+    assert "found" in turns[3]["text"]
+
+
 def test_content_blocks_and_items_of_other_providers_read_as_turns_too():
     turns = conversation(
         request(

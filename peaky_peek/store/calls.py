@@ -93,11 +93,16 @@ def said(events: Iterable[Event]) -> Iterator[tuple[Event, dict[str, Any]]]:
         elif isinstance(event, LLMRequest):
             for part in event.messages or []:
                 message = part if isinstance(part, dict) else {"content": part}
-                key = _comparable_message(message) if message.get("role") == "assistant" else None
+                key = _comparable_message(message) if message.get("role") in ("assistant", "model") else None
                 if answers[key]:
                     answers[key] -= 1
                 else:
                     yield event, message
+
+
+def parts_of(message: dict[str, Any]) -> Any:
+    """Return what a message says: a text, or the parts that Anthropic calls its content and Gemini its parts."""
+    return message["content"] if "content" in message else message.get("parts")
 
 
 def tool_requests(tool_calls: Any) -> Iterator[Asked]:
@@ -130,5 +135,11 @@ def _comparable(arguments: Any) -> Hashable:
 
 
 def _comparable_message(message: dict[str, Any]) -> Hashable:
-    asked = [(call.name, _comparable(call.arguments)) for call in tool_requests(message.get("tool_calls"))]
-    return encode(message.get("content") or ""), tuple(asked)
+    """Return the text and the tool calls of a message, in whichever form they are sent back; not what was thought."""
+    content, calls = parts_of(message) or "", list(tool_requests(message.get("tool_calls")))
+    if isinstance(content, list) and all(isinstance(part, dict) for part in content):
+        told = [part for part in content if part.get("thought") is not True]
+        calls += tool_requests([part for part in told if part.get("type") == "tool_use"])
+        calls += tool_requests([part["functionCall"] for part in told if "functionCall" in part])
+        content = "".join(part["text"] for part in told if isinstance(part.get("text"), str))
+    return encode(content), tuple((call.name, _comparable(call.arguments)) for call in calls)

@@ -54,7 +54,9 @@ def message_text(content: Any) -> str:
     """Return what the content of a message says, with a word for each part that is no text."""
     if not isinstance(content, list):
         return "" if content is None else whole_text(content)
-    return "\n".join(_part_text(part) for part in content if _type(part) not in (*_THINKING, "tool_use"))
+    return "\n".join(
+        _part_text(part) for part in content if _type(part) not in (*_THINKING, "tool_use", "functionCall")
+    )
 
 
 def calls_of(message: Any) -> list[Call]:
@@ -62,11 +64,13 @@ def calls_of(message: Any) -> list[Call]:
     if not isinstance(message, dict):
         return []
     calls = [_call(message, [])] if message.get("type") == "function_call" else []
-    for field in ("tool_calls", "content"):
+    for field in ("tool_calls", "content", "parts"):
         parts = message.get(field)
         for i, part in enumerate(parts if isinstance(parts, list) else []):
             if isinstance(part, dict) and (field == "tool_calls" or _type(part) == "tool_use"):
                 calls.append(_call(part, [field, i]))
+            elif _type(part) == "functionCall" and isinstance(part["functionCall"], dict):
+                calls.append(_call(part["functionCall"], [field, i, "functionCall"]))
     return calls
 
 
@@ -82,7 +86,7 @@ def _turn(message: Any, path: Path) -> dict[str, Any]:
     """Return one message as a turn of the conversation."""
     if not isinstance(message, dict):
         return {"role": "user", **cut_text(whole_text(message), path)}
-    field = "output" if message.get("type") == "function_call_output" else "content"
+    field = "output" if message.get("type") == "function_call_output" else _field(message)
     turn: dict[str, Any] = {"role": role_of(message), **cut_text(message_text(message.get(field)), [*path, field])}
     for label, key in (("name", "name"), ("call_id", "call_id"), ("call_id", "tool_call_id")):
         if turn["role"] != "assistant" and isinstance(message.get(key), str):
@@ -105,25 +109,36 @@ def role_of(message: Any) -> str:
     kind = _type(message)
     if kind in ("function_call", "reasoning"):
         return "assistant"
-    if kind == "function_call_output" or (isinstance(message, dict) and _holds_results(message.get("content"))):
+    if kind == "function_call_output" or (isinstance(message, dict) and _holds_results(message.get(_field(message)))):
         return "tool"
     role = message.get("role") if isinstance(message, dict) else None
-    return role if role in _ROLES else "user"
+    return "assistant" if role == "model" else role if role in _ROLES else "user"
+
+
+def _field(message: dict[str, Any]) -> str:
+    """Return the field that a message says something in: Gemini calls it its parts."""
+    return "parts" if "parts" in message and "content" not in message else "content"
 
 
 def _holds_results(content: Any) -> bool:
-    return isinstance(content, list) and bool(content) and all(_type(part) == "tool_result" for part in content)
+    results = ("tool_result", "functionResponse")
+    return isinstance(content, list) and bool(content) and all(_type(part) in results for part in content)
 
 
 def _type(part: Any) -> Any:
-    return part.get("type") if isinstance(part, dict) else None
+    """Return what kind of part it is; Gemini's are told by the field that they have."""
+    if not isinstance(part, dict):
+        return None
+    if part.get("thought") is True:
+        return "thinking"
+    return part.get("type") or next((kind for kind in ("functionCall", "functionResponse") if kind in part), None)
 
 
 def _part_text(part: Any) -> str:
     if isinstance(part, str):
         return part
     if isinstance(part, dict):
-        for key in ("text", "refusal", "content", "thinking", "summary"):
+        for key in ("text", "refusal", "content", "thinking", "summary", "functionResponse"):
             if part.get(key):
                 return message_text(part[key])
     return f"[{_type(part) or 'part'}]"
@@ -134,6 +149,6 @@ def _thinking(message: dict[str, Any]) -> tuple[str, str]:
     for key in ("reasoning_content", "thinking", "summary"):
         if message.get(key):
             return key, message_text(message[key])
-    content = message.get("content")
-    parts = content if isinstance(content, list) else []
-    return "content", "\n".join(_part_text(part) for part in parts if _type(part) in _THINKING)
+    field = _field(message)
+    parts = content if isinstance(content := message.get(field), list) else []
+    return field, "\n".join(_part_text(part) for part in parts if _type(part) in _THINKING)

@@ -1,6 +1,7 @@
-"""Builds the two environments that the frameworks are tested in, and runs Python in one of them.
+"""Builds the environments that the frameworks are tested in, and runs Python in one of them.
 
-They do not fit into one: some ask for openai 3 (environment `a`), others for openai 2 (`b`). For example:
+They do not fit into one: some ask for openai 3 (environment `a`), others for openai 2 (`b`); `bench` holds what is
+measured beside ours. For example:
 
     python -m tests.frameworks.environments a -m pytest tests/frameworks/a tests/frameworks/both
 
@@ -22,7 +23,7 @@ from pathlib import Path
 import platformdirs
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("a", "b")
+NAMES = ("a", "b", "bench")
 _CURRENT = "PEAKY_PEEK_TEST_ENV"
 _KEPT = 7 * 24 * 3600
 
@@ -87,7 +88,10 @@ def _uv(*arguments: str) -> None:
 def _remove_unused() -> None:
     """Remove what no run has used for a week: environments of older locks, and what interrupted builds left."""
     for old in _folder().iterdir():
-        if old.name.startswith(("a-", "b-", "building-")) and time.time() - old.stat().st_mtime > _KEPT:
+        if (
+            old.name.startswith(tuple(f"{name}-" for name in (*NAMES, "building")))
+            and time.time() - old.stat().st_mtime > _KEPT
+        ):
             gone = old.rename(old.with_name(f"building-{old.name}-{os.getpid()}"))  # never seen half removed
             shutil.rmtree(gone, ignore_errors=True)
 

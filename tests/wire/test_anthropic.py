@@ -182,6 +182,7 @@ def test_tools_and_decisions_are_read_off_the_conversation(
         history = [*ASK, {"role": "assistant", "content": said.content}, results]
         said = ask(client, history, tools=TOOLS)
         ask(client, [*history, {"role": "assistant", "content": said.content}, tool_result("call-3", [image])])
+        assert pp.messages().role.tolist().count("assistant") == 3  # what is sent back is not said twice
     assert kinds(store)[:7] == [
         "llm_request", "llm_response", "decision", "tool_call", "tool_result", "tool_call", "tool_result",
     ]  # fmt: skip
@@ -218,6 +219,21 @@ def test_tools_that_anthropic_ran_itself_are_calls_under_the_request_and_name_th
     ]  # fmt: skip
     assert {call.parent_id for call in calls} == {event.id for event in events(store, "llm_request")}
     assert not events(store, "decision")
+
+
+def test_a_tool_of_anthropics_that_is_still_running_when_the_answer_pauses_has_its_result_in_the_next(
+    store: Database, server: Loopback, client: Anthropic
+) -> None:
+    search = {"type": "server_tool_use", "id": "s1", "name": "web_search", "input": {"query": "rain"}}
+    found = {"type": "web_search_tool_result", "tool_use_id": "s1", "content": []}
+    server.answer(anthropic_message(search, stop_reason="pause_turn"), anthropic_message(found, "It rains."))
+    with pp.trace_session("paused"):
+        ask(client)
+        ask(client, [*ASK, {"role": "assistant", "content": [search]}])
+    assert kinds(store) == ["llm_request", "tool_call", "llm_response", "llm_request", "tool_result", "llm_response"]
+    (call,), (result,) = events(store, "tool_call"), events(store, "tool_result")
+    assert (call.call_id, call.tool_name) == (result.call_id, result.tool_name) == ("s1", "web_search")
+    assert events(store, "llm_response")[0].suspect is None
 
 
 def test_an_overloaded_server_that_recovers_is_one_call_of_several_attempts(

@@ -59,7 +59,7 @@ def test_what_is_asked_is_recorded_as_the_sdk_sends_it(store: Database, server: 
     request, response = events(store)
     sent = server.requests[0].body
     assert (request.provider, request.model, request.stream) == ("google", MODEL, False)
-    assert request.messages == [{"role": "system", **sent["systemInstruction"]}, *sent["contents"]]
+    assert request.messages == [sent["systemInstruction"] | {"role": "system"}, *sent["contents"]]
     assert request.messages[0]["parts"] == [{"text": "Be brief."}]
     assert request.tools == sent["tools"]
     assert request.settings == {"generationConfig": {"temperature": 0.5, "maxOutputTokens": 9}}
@@ -135,6 +135,8 @@ def test_functions_that_the_sdk_calls_by_itself_are_tools_with_decisions(
     with pp.trace_session("chat"):
         chat = client.chats.create(model=MODEL, config=types.GenerateContentConfig(tools=[weather]))
         assert chat.send_message("Is it raining?").text == "It rains."
+        said = pp.messages()
+    assert said.role.tolist() == ["user", "assistant", "user", "assistant", "user", "assistant"]  # each once
     assert kinds(store) == [
         "llm_request", "llm_response", "decision", "tool_call", "tool_result", "tool_call", "tool_result",
         "llm_request", "llm_response", "decision", "tool_call", "tool_result", "llm_request", "llm_response",
@@ -194,6 +196,16 @@ def test_tools_that_google_ran_itself_are_calls_under_the_request(
     (response,) = events(store, "llm_response")
     assert response.content == "42"
     assert response.data["parts"] == reply["candidates"][0]["content"]["parts"]
+
+
+def test_images_are_told_by_type_and_size_in_what_is_asked_and_answered(
+    store: Database, server: Loopback, client: genai.Client
+) -> None:
+    server.answer(gemini({"inlineData": {"mimeType": "image/png", "data": "aGVsbG8="}}))
+    ask(client, ["Draw this", types.Part.from_bytes(data=b"hello", mime_type="image/png")])
+    request, response = events(store)
+    image = {"kind": "image", "media_type": "image/png", "bytes": 5}
+    assert (request.data["attachments"], response.content, response.suspect) == ([image], [image], None)
 
 
 def test_a_quota_that_is_refilled_is_one_call_of_several_attempts(

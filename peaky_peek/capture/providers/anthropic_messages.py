@@ -121,24 +121,32 @@ def _calls(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _hosted(blocks: list[dict[str, Any]]) -> list[HostedCall]:
-    """Return the calls of tools that the provider ran itself, as far as they have a result."""
-    asked = {block["id"]: block for block in blocks if isinstance(block.get("id"), str)}
+    """Return the calls of tools that the provider ran itself; one without a result is still running."""
+    results = {block["tool_use_id"]: block for block in blocks if _is_result(block)}
     found = []
     for block in blocks:
-        kind = str(block.get("type"))
-        if not kind.endswith("_tool_result"):
-            continue
-        call_id = text_of(block.get("tool_use_id"))
-        call = asked.get(call_id or "", {})  # one that paused has told its call in the answer before
-        content = block.get("content")
-        error = text_of(dict_of(content).get("error_code")) or (
-            _text(content) if block.get("is_error") is True else None
-        )
-        name = text_of(call.get("name")) or kind.removesuffix("_tool_result")
-        result = _unwrapped(content)
-        server = text_of(call.get("server_name"))
-        found.append(HostedCall(call_id, name, call.get("input"), result, error, server))
+        if block.get("type") in ("server_tool_use", "mcp_tool_use"):
+            result = results.pop(block.get("id"), None) if isinstance(block.get("id"), str) else None
+            found.append(_ran(block, result))
+        elif _is_result(block) and block["tool_use_id"] in results:
+            found.append(_ran(None, results.pop(block["tool_use_id"])))
     return found
+
+
+def _is_result(block: dict[str, Any]) -> bool:
+    return str(block.get("type")).endswith("_tool_result") and isinstance(block.get("tool_use_id"), str)
+
+
+def _ran(call: dict[str, Any] | None, result: dict[str, Any] | None) -> HostedCall:
+    asked, came = call or {}, result or {}
+    content = came.get("content")
+    error = text_of(dict_of(content).get("error_code")) or (_text(content) if came.get("is_error") is True else None)
+    return HostedCall(
+        text_of(asked.get("id")) or text_of(came.get("tool_use_id")),
+        text_of(asked.get("name")) or str(came.get("type")).removesuffix("_tool_result"),
+        asked.get("input"), _unwrapped(content), error, text_of(asked.get("server_name")),
+        asked=call is not None, done=result is not None,
+    )  # fmt: skip
 
 
 def _blocks_of(messages: list[Any]) -> list[dict[str, Any]]:

@@ -45,7 +45,11 @@ class Failure(NamedTuple):
 
 
 class HostedCall(NamedTuple):
-    """A tool that the provider ran itself while it answered; `server` is the MCP server that it ran on."""
+    """A tool that the provider ran itself while it answered; `server` is the MCP server that it ran on.
+
+    Of one that is still running when the answer ends, this one tells that it was `asked` for, and the next that it is
+    `done`.
+    """
 
     call_id: str | None
     name: str
@@ -53,6 +57,8 @@ class HostedCall(NamedTuple):
     result: Any
     error: str | None = None
     server: str | None = None
+    asked: bool = True
+    done: bool = True
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from peaky_peek.attachments import described
 from peaky_peek.capture.providers import sse
 from peaky_peek.capture.providers.fields import (
     Answer,
@@ -40,7 +41,7 @@ def prompt(url: str, body: dict[str, Any]) -> Prompt | None:
         contents = [contents]  # Google takes one content for a list of one
     system = body.get("systemInstruction", body.get("system_instruction"))
     if system is not None:
-        contents = [{"role": "system", **dict_of(system)}, *contents]
+        contents = [{**dict_of(system), "role": "system"}, *contents]
     model, method = model_and_method(url)
     return Prompt(
         provider="google",
@@ -117,7 +118,7 @@ def _read(body: dict[str, Any], status: int, raw: bytes) -> Answer:
     said = [text for text, is_thought in texts if not is_thought]
     return Answer(
         model=text_of(body.get("modelVersion")),
-        content="".join(said) if said else None,
+        content="".join(said) if said else [file for part in parts if (file := described(part))] or None,
         thinking="".join(text for text, is_thought in texts if is_thought) or None,
         tool_calls=_calls(parts),
         hosted=_hosted(parts, candidate),

@@ -185,10 +185,13 @@ def _hosted(calls: list[HostedCall], place: Callable[..., dict[str, Any]]) -> It
     for call in calls[: BLOCK // 2 - 2]:
         data = {"server": call.server} if call.server else {}
         common: dict[str, Any] = {"tool_name": call.name, "call_id": call.call_id, "data": data}
-        called = ToolCall(**place(call.name, metadata={"derived": True}), **common, arguments=call.arguments)
-        yield called
-        inside = place(call.name, metadata={"derived": True}, parent_id=called.id)
-        yield ToolResult(**inside, **common, result=call.result, error=call.error)
+        inside: dict[str, Any] = {"metadata": {"derived": True}}
+        if call.asked:
+            called = ToolCall(**place(call.name, **inside), **common, arguments=call.arguments)
+            yield called
+            inside["parent_id"] = called.id
+        if call.done:
+            yield ToolResult(**place(call.name, **inside), **common, result=call.result, error=call.error)
 
 
 def _decision(exchange: Exchange, asked: Event, answer: Answer) -> Decision:
