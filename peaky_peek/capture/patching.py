@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import functools
 import sys
+<<<<<<< HEAD
 from collections.abc import Callable, Iterable
+=======
+from collections.abc import Callable
+>>>>>>> 624dafe (Record CrewAI: crews, tasks, agents, tools, guardrails and what the user wrote as a flow, told by its event bus)
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -71,7 +75,8 @@ class Patches:
     @faults.guarded
     def _apply(self, module: ModuleType) -> None:
         for patch in self._patches:
-            if patch.module != module.__name__ or not hasattr(module, patch.owner):  # it is only half imported
+            # By its place: CrewAI gives modules of its own each other's `__name__`.
+            if sys.modules.get(patch.module) is not module or not hasattr(module, patch.owner):  # only half imported
                 continue
             owner = getattr(module, patch.owner)
             if patch.heirs:

@@ -42,6 +42,7 @@ class Adapter:
 
 ADAPTERS: tuple[Adapter, ...] = (
     Adapter("AutoGen", "autogen", "autogen_agentchat.agents", "autogen-agentchat", "the methods of agents and teams"),
+    Adapter("CrewAI", "crewai", "crewai.events.event_bus", "crewai", "its event bus"),
     Adapter(
         "LangChain and LangGraph", "langchain", "langchain_core.tracers.context", "langchain-core", "callback handler"
     ),
