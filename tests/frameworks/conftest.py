@@ -38,8 +38,12 @@ os.environ |= {
 for _name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "OTEL_SDK_DISABLED"):
     os.environ.pop(_name, None)
 
-_THEIR_OWN = ("ignore:Cannot set an attribute on 'crewai:ImportWarning", "ignore::DeprecationWarning:crewai")
-"""Warnings that frameworks raise at themselves."""
+_THEIR_OWN = (
+    "ignore:Cannot set an attribute on 'crewai:ImportWarning",
+    "ignore::DeprecationWarning:crewai",
+    "ignore:unclosed <socket:ResourceWarning",
+)
+"""Warnings that frameworks raise at themselves, or earn by leaving their clients to the garbage collector."""
 attempts: list[str] = []
 """Where to somebody wanted to connect."""
 

@@ -217,16 +217,16 @@ def test_an_agent_that_delegates_hands_over_inside_its_tool(store: Database, ser
     plan = Task(name="plan", description="Rome?", expected_output="a plan", agent=boss)
     assert Crew(agents=[boss, scout], tasks=[plan]).kickoff().raw == "Go!"
     assert seen(store) == tree("""
-      session crew crewai completed
-        agent crew -> 'Go!'
-          agent plan 'Rome?' -> 'Go!'
-            agent boss 'Rome?' -> 'Go!'
-              llm gpt-4o-mini 11/7
-              decision delegate_work_to_coworker
-              tool delegate_work_to_coworker {'task': 'look', 'context': '', 'coworker': 'scout'} -> 'sun' [boss => scout]
-                agent scout 'look' -> 'sun'
-                  llm gpt-4o-mini 11/7
-              llm gpt-4o-mini 11/7
+    session crew crewai completed
+      agent crew -> 'Go!'
+        agent plan 'Rome?' -> 'Go!'
+          agent boss 'Rome?' -> 'Go!'
+            llm gpt-4o-mini 11/7
+            decision delegate_work_to_coworker
+            tool delegate_work_to_coworker {'task': 'look', 'context': '', 'coworker': 'scout'} -> 'sun' [boss => scout]
+              agent scout 'look' -> 'sun'
+                llm gpt-4o-mini 11/7
+            llm gpt-4o-mini 11/7
     """)
 
 
