@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
-<<<<<<< HEAD
 from collections.abc import Callable, Iterable
-=======
-from collections.abc import Callable
->>>>>>> 624dafe (Record CrewAI: crews, tasks, agents, tools, guardrails and what the user wrote as a flow, told by its event bus)
 from types import ModuleType
 from typing import Any, NamedTuple
 
