@@ -28,7 +28,7 @@ _GUARDS = {
     "ToolCallLimitExceededError": "ToolCallLimitMiddleware",
 }
 """Exceptions by which a policy stops an agent, and the policy."""
-_MACHINERY = ("langchain_core.callbacks.manager", "peaky_peek.capture.faults", __name__)
+MACHINERY = ("langchain_core.callbacks.manager", "peaky_peek.capture.faults", __name__)
 """Modules between the code that begins a run and a callback."""
 
 runs = Runs("langchain")
@@ -66,11 +66,6 @@ def uninstall() -> None:
     sessions.clear()
 
 
-def is_installed() -> bool:
-    """Tell whether LangChain tells us of its runs."""
-    return bool(_hooks)
-
-
 def around(run_id: Any) -> tuple[str, Any]:
     """Return the id of what is put around a run that is in no other."""
     return ("around", run_id)
@@ -101,7 +96,7 @@ class _Callbacks:
     ) -> None:  # fmt: skip
         metadata = metadata or {}
         place, within = runs.about(parent_run_id), _within(run_id, parent_run_id)
-        pregel = langgraph.starting(*_MACHINERY)
+        pregel = langgraph.starting(*MACHINERY)
         if pregel is not None:
             _begin_graph(_graph(pregel, name, run_id, place, metadata), inputs, run_id, within, place)
         elif place is not None and langgraph.is_node(name, tags, metadata, place):
@@ -115,7 +110,7 @@ class _Callbacks:
         if place is not None and place.node is None and place.graph.awaits and place.shown is not None:
             _pause(run_id, place.graph, outputs)
         else:
-            runs.ended(run_id, langgraph.command(outputs) if langgraph.is_command(outputs) else outputs)
+            _ended(run_id, langgraph.command(outputs) if langgraph.is_command(outputs) else outputs)
 
     @_told
     def on_chain_error(self, error: BaseException, *, run_id: Any, **_: Any) -> None:
@@ -124,7 +119,7 @@ class _Callbacks:
             _bubble(run_id, error, place)
         else:
             _note_guard(run_id, error)
-            runs.ended(run_id, error=error)
+            _ended(run_id, error=error)
 
     @_told
     def on_tool_start(
@@ -149,14 +144,14 @@ class _Callbacks:
         result, error, data = _returned(output, commands)
         if data:
             said["data"] = data
-        span = runs.ended(run_id, result, error, common=said)
+        span = _ended(run_id, result, error, common=said)
         if isinstance(span, ToolSpan) and scope is not None:
             for target in targets:
                 runs.handed(target, span, scope.session.id)
 
     @_told
     def on_tool_error(self, error: BaseException, *, run_id: Any, **_: Any) -> None:
-        runs.ended(run_id, error=Paused() if langgraph.bubbles(error) else error)
+        _ended(run_id, error=Paused() if langgraph.bubbles(error) else error)
 
     @_told
     def on_retriever_start(
@@ -168,11 +163,11 @@ class _Callbacks:
 
     @_told
     def on_retriever_end(self, documents: Any, *, run_id: Any, **_: Any) -> None:
-        runs.ended(run_id, documents)
+        _ended(run_id, documents)
 
     @_told
     def on_retriever_error(self, error: BaseException, *, run_id: Any, **_: Any) -> None:
-        runs.ended(run_id, error=error)
+        _ended(run_id, error=error)
 
     @_told
     def on_chat_model_start(
@@ -190,11 +185,18 @@ class _Callbacks:
 
     @_told
     def on_llm_end(self, response: Any, *, run_id: Any, **_: Any) -> None:
-        runs.ended(run_id, response=functools.partial(answer_of, response))
+        _ended(run_id, response=functools.partial(answer_of, response))
 
     @_told
     def on_llm_error(self, error: BaseException, *, run_id: Any, **_: Any) -> None:
-        runs.ended(run_id, error=error)
+        _ended(run_id, error=error)
+
+
+def _ended(run_id: Any, output: Any = None, error: BaseException | str | None = None, **more: Any) -> Any:
+    """End a run, and what was put around it."""
+    span = runs.ended(run_id, output, error, **more)
+    runs.ended(around(run_id), output, error)
+    return span
 
 
 def _within(run_id: Any, parent_run_id: Any) -> tuple[Any, ...]:
@@ -239,20 +241,20 @@ def _pause(run_id: Any, graph: Graph, outputs: Any = None) -> None:
     awaits = [{"id": key, "value": value} for key, value in graph.awaits.items()]
     pauses.remember(graph.thread, graph.awaits)
     given = plain(outputs)
-    runs.ended(run_id, {**(given if isinstance(given, dict) else {}), "__interrupt__": awaits}, Paused())
+    _ended(run_id, {**(given if isinstance(given, dict) else {}), "__interrupt__": awaits}, Paused())
 
 
 def _bubble(run_id: Any, error: BaseException, place: Place | None) -> None:
     """End a run that LangGraph's way to move on leaves: to an agent around, or because it waits for somebody."""
     said = error.args[0] if error.args else None
     if langgraph.is_command(said):
-        runs.ended(run_id, langgraph.command(said))
+        _ended(run_id, langgraph.command(said))
         return
     if place is not None and isinstance(said, (list, tuple)):
         place.graph.awaits |= {each.id: plain(each.value) for each in said}
         if place.node is None:
             _pause(run_id, place.graph)
-    runs.ended(run_id, error=Paused())
+    _ended(run_id, error=Paused())
 
 
 def _note_guard(run_id: Any, error: BaseException) -> None:
