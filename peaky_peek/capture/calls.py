@@ -8,7 +8,8 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from peaky_peek import ids
-from peaky_peek.capture import context, faults, providers, spending
+from peaky_peek.capture import background, context, faults, providers, spending
+from peaky_peek.capture.background import Waiting
 from peaky_peek.capture.bodies import Bodies
 from peaky_peek.capture.context import Scope, misplaced, now_us, scope_for_event
 from peaky_peek.capture.providers import sse
@@ -35,10 +36,12 @@ class Call:
     Made when its request is sent; then told of every chunk of the response, and once how it ended.
     """
 
-    def __init__(self, request: Any, body: bytes, scope: Scope) -> None:
+    def __init__(self, request: Any, body: bytes, scope: Scope, waiting: Waiting | None = None) -> None:
         self.session_id = scope.session.id
         self.body = body
         self.may_be_retried = False
+        self.event_id: str
+        self.attempt: int
         self._status: int | None = None
         self._headers: list[tuple[str, str]] = []
         self._stream: Any = None
@@ -51,10 +54,12 @@ class Call:
         former = before if before is not None and before.session_id == self.session_id else None
         # An SDK that counts its retries says when the application asks the same again, after the SDK gave up.
         is_first = request.headers.get("x-stainless-retry-count") == "0"
-        if former is not None and former.may_be_retried and former.body == body and not is_first:
+        if waiting is not None:
+            waiting.attempts += 1
+            self.event_id, self.attempt = waiting.event_id, waiting.attempts
+        elif former is not None and former.may_be_retried and former.body == body and not is_first:
             former.may_be_retried = False  # by nobody else who inherited the context
-            self.event_id: str = former.event_id
-            self.attempt: int = former.attempt + 1
+            self.event_id, self.attempt = former.event_id, former.attempt + 1
         else:
             self.event_id, self.attempt = ids.id_at(position + providers.BLOCK - 1), 1
         recording = recorder()
@@ -76,8 +81,11 @@ class Call:
             part.base_id, part.prefix, part.suffix, played and played.exchange_id,
         ]  # fmt: skip
         recording.record_raw("Q", header, part.middle)
-        if segment is not None and segment == recording.segment:
+        if segment is not None and segment == recording.segment and body:
             _bodies.remember(self.session_id, part, kept)
+        if waiting is None and background.is_asked(request.url.path, body):
+            waiting = Waiting(scope, self.event_id, self.attempt)
+        self._waiting = waiting
         _last.set(self)
         self._started = time.perf_counter_ns()
 
@@ -120,6 +128,8 @@ class Call:
         position = ids.new_position(providers.BLOCK)
         recording = recorder()
         body, sizes, times = self._received(recording.redactor.clean)
+        if self._waiting is not None:
+            background.came(self._waiting, body)
         header = [
             self.exchange_id, position, self._status, self._headers, duration_ms,
             times[0] / 1000 if times and self._stream else None, sizes, times, complete,
@@ -154,6 +164,9 @@ def forget(session_id: str) -> None:
 @faults.guarded
 def begin(request: Any) -> Call | None:
     """Journal a request that is about to be sent; return None when it is no model call or recording is off."""
+    waiting = background.fetched(request.method, request.url.path)
+    if waiting is not None:
+        return None if context.paused else Call(request, b"", waiting.scope, waiting)
     body = _model_call(request)
     if body is None:
         return None

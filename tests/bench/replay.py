@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ _ASKS: dict[str | None, str] = {
     "gemini": "contents",
 }  # fmt: skip
 """What a model call asks with; a request without it is none."""
+_FETCHED = re.compile(r"/responses/resp_\w+$")
 _OF_THE_LINE = ("content-length", "content-encoding", "transfer-encoding", "connection", "content-type")
 TIMEOUT = 60.0
 
@@ -88,7 +90,8 @@ def play(row: Row, server: Loopback, http: httpx2.Client) -> Outcome:
     before = len(server.requests)
     try:
         server.answer(reply_to(row))
-        _SENDERS.get(kind_of(row) or "", _send_as_it_is)(row, http, outcome)
+        sender = _fetch if _FETCHED.search(place_of(row).path) and row.get("method") == "GET" else _send_as_it_is
+        _SENDERS.get(kind_of(row) or "", sender)(row, http, outcome)
     except Exception as error:  # noqa: BLE001 - what the SDK raises is what the application sees
         outcome.error = error
         traceback.clear_frames(error.__traceback__)
@@ -144,6 +147,21 @@ def _complete(row: Row, http: httpx2.Client, outcome: Outcome) -> None:
 def _anthropic(row: Row, http: httpx2.Client, end: str) -> tuple[Any, dict[str, str]]:
     base_url, query = _parts(row, end)
     return anthropic.Anthropic(base_url=base_url, api_key="test", http_client=http, max_retries=0), query
+
+
+def _fetch(row: Row, http: httpx2.Client, outcome: Outcome) -> None:
+    """Fetch the answer to a call that runs in the background."""
+    base_url, query = _parts(row, "")
+    base_url, _, answer_id = base_url.rpartition("/responses/")
+    client = openai.OpenAI(base_url=base_url, api_key="test", http_client=http, max_retries=0)
+    streams = query.pop("stream", None) == "true"
+    retrieve: Any = client.responses.retrieve
+    answer = retrieve(answer_id, stream=streams, extra_query=query)
+    _take(answer, outcome, _last_response if streams else None)
+
+
+def _last_response(outcome: Outcome) -> Any:
+    return [event.response for event in outcome.objects if hasattr(event, "response")][-1]
 
 
 def _send_as_it_is(row: Row, http: httpx2.Client, outcome: Outcome) -> None:

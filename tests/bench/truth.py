@@ -57,7 +57,19 @@ def _messages(kind: str, body: dict[str, Any]) -> list[Any]:
 
 
 def answered(kind: str, row: Row, outcome: Outcome) -> dict[str, Any]:
-    """The fields of the `llm_response`, and of the `error`, as far as they are known."""
+    """The fields of the `llm_response`, and of the `error`, as far as they are known, and how many there are."""
+    if is_running(outcome) and not outcome.whole.output:
+        return {"count": 0}  # the answer is still to come
+    return {"count": 1, **_said(kind, row, outcome)}
+
+
+def is_running(outcome: Outcome) -> bool:
+    """Tell whether the provider goes on with the answer in the background."""
+    whole = outcome.whole
+    return bool(getattr(whole, "background", None)) and whole.status in ("queued", "in_progress")
+
+
+def _said(kind: str, row: Row, outcome: Outcome) -> dict[str, Any]:
     known = _error(outcome)
     if kind == "chat" and outcome.error and outcome.objects:
         known |= _last_usage(row)

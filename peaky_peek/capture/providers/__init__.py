@@ -5,6 +5,7 @@ Only recognising happens on the caller's path. Reading happens when the journal 
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from peaky_peek.store import exchange_records
@@ -38,6 +39,9 @@ ENDPOINTS = (
 """A path is told by its end, whatever the host: people have proxies, gateways and servers of their own. The first row
 that fits is meant."""
 
+_LATER = re.compile(r"(?<=/responses)/[\w-]+(/cancel)?$")
+"""Where the answer to a call is fetched that runs in the background."""
+
 BLOCK = 64
 """Positions reserved for what a request means, and for its response. The `llm_request` has the last of its own."""
 
@@ -64,7 +68,8 @@ def may_be_retried(status: int | None, headers: list[tuple[str, str]]) -> bool:
 
 def module_for(url: str) -> str | None:
     """Return the dotted name of the module that reads a recorded exchange, a `fields.Provider`."""
-    endpoint = _endpoint(url.partition("?")[0])
+    path = url.partition("?")[0]
+    endpoint = _endpoint(path) or _endpoint(_LATER.sub("", path))
     return f"{__name__}.{endpoint.module}" if endpoint else None
 
 

@@ -62,8 +62,12 @@ def response(exchange: Exchange, past: Past) -> Response:
     """Return what a response means: the `llm_response` and what it says of failure and refusal."""
     if exchange.status is None and exchange.error is None:
         return Response(_scored(_answered(exchange, past, Answer(complete=False))), complete=False, pending=False)
+    if exchange.attempt > 1 and _is_answered(exchange, past):
+        return Response([], complete=True, pending=False)
     answer = _answer(exchange)
     if answer.failure and may_be_retried(exchange.status, exchange.response_headers):
+        return Response([], complete=False, pending=True)
+    if _is_to_come(exchange, past, answer):
         return Response([], complete=False, pending=True)
     decides = bool(answer.tool_calls) and answer.failure is None
     return Response(_scored(_answered(exchange, past, answer)), answer.complete, pending=decides)
@@ -72,13 +76,28 @@ def response(exchange: Exchange, past: Past) -> Response:
 def outcome(exchange: Exchange, past: Past) -> list[Event]:
     """Return what a response means in the end: a failure that was not retried, or the decision to call tools."""
     answer = _answer(exchange)
-    if answer.failure:
+    is_to_come = _is_to_come(exchange, past, answer)
+    if answer.failure or (is_to_come and (answer.content or answer.thinking or answer.tool_calls)):
         return _scored(_answered(exchange, past, answer))
+    if is_to_come:
+        return []
     asked = past.event(exchange.event_id)
     own = [each for each in past.events("decision", after=exchange.pending or 0) if not _is_derived(each)]
     if asked is None or any(decision.parent_id == asked.parent_id for decision in own):
         return []
-    return _scored([_decision(exchange, asked, answer)])
+    return _scored([_decision(exchange, cast("LLMRequest", asked), answer)])
+
+
+def _is_to_come(exchange: Exchange, past: Past, answer: Answer) -> bool:
+    """Tell whether the provider goes on with the answer in the background."""
+    asked = past.event(exchange.event_id) if answer.data.get("status") else None
+    return isinstance(asked, LLMRequest) and (asked.settings or {}).get("background") is True
+
+
+def _is_answered(exchange: Exchange, past: Past) -> bool:
+    """Tell whether the answer of a call was fetched before."""
+    answers = cast("list[LLMResponse]", past.events("llm_response", limit=_LOOK_BACK))
+    return any(answer.parent_id == exchange.event_id and answer.complete for answer in answers)
 
 
 class _Tools:
@@ -146,31 +165,35 @@ def _is_of(result: ToolResult, call: dict[str, Any], answer: LLMResponse) -> boo
 
 def _answered(exchange: Exchange, past: Past, answer: Answer) -> list[Event]:
     """Return the `llm_response` and what follows from it at once, at the positions reserved for the response."""
-    asked = past.event(exchange.event_id)
+    asked = cast("LLMRequest | None", past.event(exchange.event_id))
+    if asked is None:
+        return []
     positions = itertools.count(exchange.pending or 0)
-    prompt = cast("Prompt", _prompt(exchange.url, exchange.request))
+    provider = asked.provider or ""
+    is_fetched = exchange.method == "GET"
+    ended = _ended(exchange)
+    duration_ms = (ended - (asked.time_us or ended)) / 1000 if is_fetched else exchange.duration_ms
 
     def place(name: str, **more: Any) -> dict[str, Any]:
         position = next(positions)
         return {
             "id": id_at(position), "session_id": exchange.session_id, "position": position, "name": name,
-            "parent_id": exchange.event_id, "agent": asked.agent if asked else None, "time_us": _ended(exchange),
-            **more,
+            "parent_id": exchange.event_id, "agent": asked.agent, "time_us": ended, **more,
         }  # fmt: skip
 
-    model = answer.model or prompt.model
+    model = answer.model or asked.model
     hosted = list(_hosted(answer.hosted, place))  # these ran before the answer was there
     said = LLMResponse(
-        **place(model or prompt.provider), duration_ms=exchange.duration_ms, status=_status(answer), model=model,
+        **place(model or provider), duration_ms=duration_ms, status=_status(answer), model=model,
         content=answer.content, thinking=answer.thinking, tool_calls=answer.tool_calls or None,
         finish_reason=answer.finish_reason, usage=answer.usage, complete=answer.complete,
         data=answer.data | ({"refusal": answer.refusal} if answer.refusal else {}),
-        time_to_first_token_ms=_first_token_ms(exchange, answer),
-        cost_usd=0.0 if exchange.played_from else _cost(prompt.provider, model, answer),
+        time_to_first_token_ms=None if is_fetched else _first_token_ms(exchange, answer),
+        cost_usd=0.0 if exchange.played_from else _cost(provider, model, answer),
     )  # fmt: skip
     events: list[Event] = [*hosted, said]
     if answer.refusal:
-        policy = "content_filter" if answer.finish_reason == "content_filter" else prompt.provider
+        policy = "content_filter" if answer.finish_reason == "content_filter" else provider
         derived = place("refusal", metadata={"derived": True}, upstream_event_ids=[said.id])
         events.append(Refusal(**derived, reason=answer.refusal, policy_name=policy))
     if answer.failure:
@@ -194,11 +217,10 @@ def _hosted(calls: list[HostedCall], place: Callable[..., dict[str, Any]]) -> It
             yield ToolResult(**place(call.name, **inside), **common, result=call.result, error=call.error)
 
 
-def _decision(exchange: Exchange, asked: Event, answer: Answer) -> Decision:
+def _decision(exchange: Exchange, asked: LLMRequest, answer: Answer) -> Decision:
     """Return the decision that calling tools is. It stands where the agent would have recorded its own."""
-    prompt = cast("Prompt", _prompt(exchange.url, exchange.request))
     chosen = [str(call["name"]) for call in answer.tool_calls]
-    offered = _provider(exchange.url).tool_names(prompt.tools or [])
+    offered = _provider(exchange.url).tool_names(asked.tools or [])
     position = (exchange.pending or 0) + BLOCK - 1
     return Decision(
         id=id_at(position), session_id=exchange.session_id, position=position, parent_id=asked.parent_id,

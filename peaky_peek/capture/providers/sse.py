@@ -88,7 +88,7 @@ def _lanes(value: Any, lane: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
         for item in value:
             yield from _lanes(item, lane)
     elif isinstance(value, dict):
-        lane += tuple(number for name, number in value.items() if name.endswith("index"))
+        lane += tuple(number for name, number in value.items() if name.endswith("index") and isinstance(number, int))
         for name, item in value.items():
             if isinstance(item, str) and name.encode() in _TEXTS:
                 yield (*lane, name)

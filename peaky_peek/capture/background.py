@@ -1,0 +1,69 @@
+"""Model calls that the provider goes on with in the background: the answer is fetched until it is there.
+
+Each fetch is an exchange of the call, as a retry is; the one that brings the answer answers the call.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import orjson
+
+from peaky_peek.capture.context import Scope
+
+_CALLS = 64
+_ASKED = re.compile(rb'"background": ?true')
+_FETCHED = re.compile(r"/responses/([\w-]+)(/cancel)?$")
+_ID = re.compile(rb'"id": ?"(\w+)"')
+_RUNNING = ("queued", "in_progress")
+
+
+@dataclass(slots=True)
+class Waiting:
+    """A call whose answer is still to come."""
+
+    scope: Scope
+    event_id: str
+    attempts: int
+
+
+_waiting: OrderedDict[str, Waiting] = OrderedDict()
+"""By the provider's id of the answer."""
+
+
+def is_asked(path: str, body: bytes) -> bool:
+    """Tell whether a model call is to run in the background."""
+    return path.endswith("/responses") and _ASKED.search(body) is not None
+
+
+def fetched(method: str, path: str) -> Waiting | None:
+    """Return the call whose answer a request fetches, or that it cancels; None when it is about none that we know."""
+    found = _FETCHED.search(path) if _waiting else None
+    if found is None or method != ("POST" if found[2] else "GET"):
+        return None
+    return _waiting.get(found[1])
+
+
+def came(waiting: Waiting, body: bytes) -> None:
+    """Take note of what came: remember the call as long as it is said to be running, and forget it then."""
+    found = _ID.search(body)
+    if found is None:
+        return
+    answer_id = found[1].decode()
+    if _is_running(body):
+        _waiting[answer_id] = waiting
+        while len(_waiting) > _CALLS:
+            _waiting.popitem(last=False)
+    else:
+        _waiting.pop(answer_id, None)
+
+
+def _is_running(body: bytes) -> bool:
+    try:
+        return orjson.loads(body).get("status") in _RUNNING
+    except (ValueError, AttributeError):  # a stream, whose last event says it
+        return b"event: response.created" in body[:100_000] and not re.search(
+            rb'"type": ?"response\.(completed|incomplete|failed)"', body
+        )
