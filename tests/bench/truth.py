@@ -200,10 +200,6 @@ def _embedding(whole: Any) -> dict[str, Any]:
 
 def _message(whole: Any) -> dict[str, Any]:
     blocks = whole.content
-    hosted = {block.id: block.name for block in blocks if block.type in ("server_tool_use", "mcp_tool_use")}
-    for block in blocks:  # a result may come one answer later than its call
-        if block.type.endswith("_tool_result"):
-            hosted.setdefault(block.tool_use_id, block.type.removesuffix("_tool_result"))
     usage = whole.usage
     read, written = usage.cache_read_input_tokens, usage.cache_creation_input_tokens
     details = getattr(usage, "output_tokens_details", None)
@@ -212,7 +208,7 @@ def _message(whole: Any) -> dict[str, Any]:
         "text": "".join(block.text for block in blocks if block.type == "text") or None,
         "thinking": [block.thinking for block in blocks if block.type == "thinking"] or None,
         "tool_calls": [(block.id, block.name, block.input) for block in blocks if block.type == "tool_use"],
-        "hosted": list(hosted.values()),
+        "hosted": [block.name for block in blocks if block.type in ("server_tool_use", "mcp_tool_use")],
         "finish_reason": whole.stop_reason,
         "usage": {
             "input": usage.input_tokens + (read or 0) + (written or 0), "output": usage.output_tokens,
