@@ -47,6 +47,7 @@ ADAPTERS: tuple[Adapter, ...] = (
         "LangChain and LangGraph", "langchain", "langchain_core.tracers.context", "langchain-core", "callback handler"
     ),
     Adapter("OpenAI Agents SDK", "openai_agents", "agents", "openai-agents", "trace processor and run hooks"),
+    Adapter("MCP", "mcp", "mcp.client.session", "mcp", "ClientSession.call_tool"),
     Adapter("PydanticAI", "pydantic_ai", "pydantic_ai", "pydantic-ai-slim", "Agent.iter and a capability"),
 )
 """In the order of their names."""
