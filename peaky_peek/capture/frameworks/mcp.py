@@ -88,7 +88,7 @@ def _span(session: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolSp
     if around is not None and _is_call_of(around.name, tool_name):
         around.facts.update(facts)
         return None
-    return ToolSpan(tool_name, given.get("arguments"), common={"data": facts}).open()
+    return ToolSpan(tool_name, given.get("arguments"), by_framework=True, common={"data": facts}).open()
 
 
 @faults.guarded

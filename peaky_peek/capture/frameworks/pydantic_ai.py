@@ -12,11 +12,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from peaky_peek.capture import faults
+from peaky_peek.capture import faults, tape
 from peaky_peek.capture.context import CURRENT, open_around
 from peaky_peek.capture.frameworks import pydantic_ai_messages as messages
+from peaky_peek.capture.frameworks.plain import plain
 from peaky_peek.capture.frameworks.runs import Runs
 from peaky_peek.capture.patching import Method, Patch, Patches
+from peaky_peek.capture.spans import Paused
 from peaky_peek.capture.verbs import emit
 from peaky_peek.events import SafetyCheck
 
@@ -58,6 +60,7 @@ def _recorded(original: Method) -> Method:
             kwargs = _begun(run, self, args, kwargs) or kwargs
         try:
             async with original(self, *args, **kwargs) as agent_run:
+                _name_conversation(run, agent_run)
                 yield agent_run
         except BaseException as error:
             runs.ended(run, error=error)
@@ -91,6 +94,13 @@ def _begun(run: _Run, agent: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
         given = kwargs.get("deferred_tool_results")
     runs.agent(run, agent.name or "agent", input=given)
     return {**kwargs, "capabilities": [*(kwargs.get("capabilities") or ()), _capability()(run)]}
+
+
+@faults.guarded
+def _name_conversation(run: _Run, agent_run: Any) -> None:
+    """Say that the session is a turn of the conversation that the run belongs to."""
+    if (scope := runs.scope_of(run)) is not None:
+        runs.describe(scope, agent_run.conversation_id)
 
 
 def _ending(agent_run: Any) -> tuple[Any, BaseException | None]:
@@ -132,7 +142,10 @@ def _capability() -> Callable[[_Run], Any]:
             call = output_context.tool_call
             if ctx.partial_output or not (call or output_context.has_function):
                 return await handler(output)
-            return await _executed(self._run, call or _OutputFunction(output_context.function_name), output, handler)
+            call = call or _OutputFunction(output_context.function_name)
+            return await _executed(
+                self._run, call, output, handler, is_on_tape=False
+            )  # objects of the application's own
 
     return PeakyPeek
 
@@ -185,22 +198,41 @@ async def _validated(run: _Run, call: Any, args: Any, handler: Handler) -> Any:
         raise
 
 
-async def _executed(run: _Run, call: Any, args: Any, handler: Handler, *, is_approved: bool = False) -> Any:
+async def _executed(
+    run: _Run, call: Any, args: Any, handler: Handler, *, is_approved: bool = False, is_on_tape: bool = True
+) -> Any:
     """Let a tool run, or what makes the output of an agent of the model's answer."""
     tool = _Run()
     runs.tool(tool, call.tool_name, args, within=_within(run), call_id=call.tool_call_id)
     if is_approved:
         _check(tool, call.tool_name, "pass")
     try:
-        result = await handler(args)
+        result = await _answer(call, args, handler) if is_on_tape else await handler(args)
     except BaseException as error:
         if _is_deferral(error):
-            runs.ended(tool, {"deferred": type(error).__name__, "metadata": getattr(error, "metadata", None)})
+            said = {"deferred": type(error).__name__, "metadata": getattr(error, "metadata", None)}
+            runs.ended(tool, error=Paused(), common={"data": said})
         else:
             runs.ended(tool, error=_reason(error))
         raise
     runs.ended(tool, result)
     return result
+
+
+async def _answer(call: Any, args: Any, handler: Handler) -> Any:
+    """Return what a tool returns, or what it returned when what is played was recorded."""
+    served = tape.served(call.tool_name, plain(args))
+    if served is None:
+        return await handler(args)
+    from pydantic_ai import exceptions
+
+    try:
+        return served()
+    except Exception as error:
+        theirs = getattr(exceptions, type(error).__name__, None)
+        if theirs is None:
+            raise
+        raise theirs(str(error)) from None  # what asks the model to try again has to be what it was
 
 
 @faults.guarded

@@ -147,7 +147,7 @@ class Runs:
             handed = self._handed.pop((scope.session.id, name), None)
             if handed is not None:
                 common = {"upstream_event_ids": [handed], **(common or {})}
-            self._describe(scope, thread)
+            self.describe(scope, thread)
             session = None
         span = AgentSpan(name, self.framework, plain(input), common, thread=thread, **(session or {}))
         with inside(scope):
@@ -239,6 +239,16 @@ class Runs:
         known = self._runs.get(run)
         return None if known is None else known.about
 
+    def describe(self, scope: Scope, thread: str | None) -> None:
+        """Say of a session what it is built on and a turn of, unless the user did."""
+        session, learned = scope.session, {}
+        if session.framework is None:
+            session.framework = learned["framework"] = self.framework
+        if session.thread is None and thread is not None:
+            session.thread = learned["thread"] = thread
+        if learned and session.sampled:
+            context.note(session.id, learned)
+
     def clear(self) -> None:
         """Forget everything."""
         self._runs.clear()
@@ -261,13 +271,3 @@ class Runs:
         while len(self._runs) > _MOST:
             with suppress(KeyError):
                 self._runs.popitem(last=False)
-
-    def _describe(self, scope: Scope, thread: str | None) -> None:
-        """Say of a session what it is built on and a turn of, unless the user did."""
-        session, learned = scope.session, {}
-        if session.framework is None:
-            session.framework = learned["framework"] = self.framework
-        if session.thread is None and thread is not None:
-            session.thread = learned["thread"] = thread
-        if learned and session.sampled:
-            context.note(session.id, learned)

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-import httpx2
 import pytest
-from pydantic import BaseModel
 from pydantic_ai import (
     Agent,
-    ApprovalRequired,
-    DeferredToolRequests,
-    DeferredToolResults,
-    ModelRetry,
     RunContext,
-    TextOutput,
-    ToolDenied,
     UnexpectedModelBehavior,
     UsageLimitExceeded,
     UsageLimits,
@@ -28,89 +20,25 @@ from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.function import FunctionModel
-from pydantic_ai.models.openai import OpenAIChatModel
-from pydantic_ai.models.test import TestModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
-from pydantic_ai.providers.openai import OpenAIProvider
 
 import peaky_peek as pp
-from peaky_peek.capture import frameworks
 from peaky_peek.store import Database
+from tests.frameworks.pydantic_agents import (
+    ASKS,
+    RUN,
+    by_events,
+    by_iter,
+    by_run,
+    by_stream,
+    calls,
+    chat,
+    client,
+    weatherman,
+)
 from tests.frameworks.trees import events, outline, sessions, tree
 from tests.loopback import Loopback, error, message, stream, tool_call
 from tests.replies import anthropic_stream, host, tool_use
-
-ASKS = [tool_call("c1", "weather", city="Paris"), tool_call("c2", "add", a=1, b=2)]
-RUN = tree("""
-    session weatherman PydanticAI completed
-      agent weatherman 'Weather?' -> 'Sunny.'
-        llm gpt-4o-mini 11/7
-        decision weather, add
-        tool weather {'city': 'Paris'} -> 'sun in Paris'
-        tool add {'a': 1, 'b': 2} -> 3
-        llm gpt-4o-mini 11/7
-""")
-
-
-@pytest.fixture(autouse=True)
-def adapter() -> Iterator[None]:
-    frameworks.install(frozenset({"pydantic_ai"}))
-    yield
-    frameworks.uninstall()
-
-
-@pytest.fixture
-def model(server: Loopback) -> OpenAIChatModel:
-    return chat(server)
-
-
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    """What synchronous runs go on; PydanticAI makes one that it never closes."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield loop
-    asyncio.set_event_loop(None)
-    loop.close()
-
-
-def chat(server: Loopback, name: str = "gpt-4o-mini") -> OpenAIChatModel:
-    return OpenAIChatModel(name, provider=OpenAIProvider(base_url=server.url, api_key="test", http_client=client()))
-
-
-def client() -> httpx2.AsyncClient:
-    """Keeps no line open: nobody closes the client that a model holds."""
-    return httpx2.AsyncClient(limits=httpx2.Limits(max_keepalive_connections=0))
-
-
-def weatherman(model: Any, **options: Any) -> Agent[None, Any]:
-    agent: Agent[None, Any] = Agent(model, **{"name": "weatherman", **options})
-
-    @agent.tool_plain
-    def weather(city: str) -> str:
-        return f"sun in {city}"
-
-    @agent.tool_plain(sequential=True)  # so that the order of the two is always the same
-    async def add(a: int, b: int) -> int:
-        return a + b
-
-    return agent
-
-
-def calls(*asked: dict[str, Any], **fields: Any) -> Any:
-    return message(tool_calls=list(asked), **fields)
-
-
-async def by_run(agent: Agent[None, Any]) -> Any:
-    return (await agent.run("Weather?")).output
-
-
-async def by_iter(agent: Agent[None, Any]) -> Any:
-    async with agent.iter("Weather?") as run:
-        async for _ in run:
-            pass
-    assert run.result is not None
-    return run.result.output
 
 
 @pytest.mark.parametrize("way", [by_run, by_iter])
@@ -130,7 +58,7 @@ async def test_a_run_is_an_agent_with_its_decisions_model_calls_and_tools(
 
 def test_the_session_says_what_is_known_of_the_run(store: Database, server: Loopback, model: Any, loop: Any) -> None:
     server.answer(calls(*ASKS), message("Sunny."))
-    weatherman(model).run_sync("Weather?")
+    result = weatherman(model).run_sync("Weather?")
     assert outline(store) == RUN
     (session,) = sessions(store)
     row = pp.sessions().iloc[0]
@@ -138,16 +66,7 @@ def test_the_session_says_what_is_known_of_the_run(store: Database, server: Loop
     assert (row.llm_calls, row.tool_calls, row.errors) == (2, 2, 0)
     assert (row.input_tokens, row.output_tokens) == (22, 14)
     assert session["code_hash"] == session["version"]
-
-
-async def by_stream(agent: Agent[None, Any]) -> list[str]:
-    async with agent.run_stream("Weather?") as result:
-        return [text async for text in result.stream_text(delta=True, debounce_by=None)]
-
-
-async def by_events(agent: Agent[None, Any]) -> list[str]:
-    async with agent.run_stream_events("Weather?") as seen:
-        return ["".join([type(event).__name__ async for event in seen])[-19:]]
+    assert session["thread"] == result.conversation_id
 
 
 @pytest.mark.parametrize(("way", "seen"), [(by_stream, ["Sun", "ny."]), (by_events, ["AgentRunResultEvent"])])
@@ -198,124 +117,6 @@ async def test_an_anthropic_model(store: Database, server: Loopback, way: Callab
     server.answer(anthropic_stream(*asks), anthropic_stream("Sunny."))  # PydanticAI streams long answers anyway
     assert await way(agent) == seen
     assert outline(store) == RUN.replace("gpt-4o-mini", "claude-sonnet-4-6")
-
-
-async def test_a_tool_that_raises_ends_the_run_with_its_error(store: Database, server: Loopback, model: Any) -> None:
-    agent: Agent[None, str] = Agent(model, name="fragile")
-
-    @agent.tool_plain
-    def explode() -> str:
-        raise ValueError("kaboom")
-
-    server.answer(calls(tool_call("c1", "explode")))
-    with pytest.raises(ValueError, match="kaboom"):
-        await agent.run("go")
-    assert outline(store) == tree("""
-        session fragile PydanticAI failed
-          agent fragile 'go' (error)
-            llm gpt-4o-mini 11/7
-            decision explode
-            tool explode {} !! ValueError: kaboom (error)
-            error ValueError kaboom
-    """)
-
-
-async def test_a_retry_that_a_tool_asks_for_is_its_error(store: Database, server: Loopback, model: Any) -> None:
-    agent: Agent[None, str] = Agent(model, name="patient")
-
-    @agent.tool_plain
-    def find(who: str) -> str:
-        if who != "Ada":
-            raise ModelRetry("nobody of that name")
-        return "Ada Lovelace"
-
-    server.answer(
-        calls(tool_call("c1", "find", nobody=1)), calls(tool_call("c2", "find", who="Ada")), message("Found.")
-    )
-    assert (await agent.run("go")).output == "Found."
-    server.answer(
-        calls(tool_call("c3", "find", who="Eve")), calls(tool_call("c4", "find", who="Ada")), message("Found.")
-    )
-    assert (await agent.run("again")).output == "Found."
-    assert outline(store) == tree("""
-        session patient PydanticAI completed
-          agent patient 'go' -> 'Found.'
-            llm gpt-4o-mini 11/7
-            decision find
-            tool find {'nobody': 1} !! ValidationError: 2 validation errors for find (error)
-            llm gpt-4o-mini 11/7
-            decision find
-            tool find {'who': 'Ada'} -> 'Ada Lovelace'
-            llm gpt-4o-mini 11/7
-        session patient PydanticAI completed
-          agent patient 'again' -> 'Found.'
-            llm gpt-4o-mini 11/7
-            decision find
-            tool find {'who': 'Eve'} !! ModelRetry: nobody of that name (error)
-            llm gpt-4o-mini 11/7
-            decision find
-            tool find {'who': 'Ada'} -> 'Ada Lovelace'
-            llm gpt-4o-mini 11/7
-    """)
-
-
-async def test_an_output_tool_is_called_and_its_result_is_the_output(
-    store: Database, server: Loopback, model: Any
-) -> None:
-    class City(BaseModel):
-        town: str
-        size: int
-
-    agent = Agent(model, name="typed", output_type=City)
-    server.answer(
-        calls(tool_call("f1", "final_result", town="Rome", size="many")),
-        calls(tool_call("f2", "final_result", town="Rome", size=3)),
-        calls(tool_call("f3", "final_result", town="Bonn", size=1)),
-    )
-    with pp.trace_session("chat"):
-        first = await agent.run("A city?")
-        await agent.run("Another?", message_history=first.all_messages())
-    assert outline(store) == tree("""
-        session chat PydanticAI completed
-          agent chat
-            agent typed 'A city?' -> {'town': 'Rome', 'size': 3}
-              llm gpt-4o-mini 11/7
-              decision final_result
-              tool final_result {'town': 'Rome', 'size': 'many'} !! ValidationError: 1 validation error for City (error)
-              llm gpt-4o-mini 11/7
-              decision final_result
-              tool final_result {'town': 'Rome', 'size': 3} -> {'town': 'Rome', 'size': 3}
-            agent typed 'Another?' -> {'town': 'Bonn', 'size': 1}
-              llm gpt-4o-mini 11/7
-              decision final_result
-              tool final_result {'town': 'Bonn', 'size': 1} -> {'town': 'Bonn', 'size': 1}
-    """)
-
-
-async def test_a_streamed_output_is_one_call_however_often_it_is_looked_at(store: Database) -> None:
-    agent = Agent(TestModel(custom_output_args={"numbers": [1, 2]}), name="typed", output_type=dict[str, list[int]])
-    async with agent.run_stream("go") as result:
-        async for _ in result.stream_output(debounce_by=None):
-            pass
-        assert await result.get_output() == {"numbers": [1, 2]}
-    assert [call.tool_name for call in events(store, "tool_call")] == ["final_result"]
-    assert [end.output for end in events(store, "agent_end")] == [{"numbers": [1, 2]}]
-
-
-async def test_a_function_that_makes_the_output_of_text_is_a_tool(
-    store: Database, server: Loopback, model: Any
-) -> None:
-    def words(text: str) -> list[str]:
-        return text.split()
-
-    server.answer(message("so it is"))
-    await Agent(model, name="splitter", output_type=TextOutput(words)).run("go")
-    assert outline(store) == tree("""
-        session splitter PydanticAI completed
-          agent splitter 'go' -> ['so', 'it', 'is']
-            llm gpt-4o-mini 11/7
-            tool words 'so it is' -> ['so', 'it', 'is']
-    """)
 
 
 async def test_an_agent_that_a_tool_calls_is_inside_the_tool(store: Database, server: Loopback, model: Any) -> None:
@@ -489,63 +290,6 @@ async def test_a_run_over_its_limit_fails(store: Database, server: Loopback, mod
     assert last_tool.strip() == "tool add {'a': 1, 'b': 2} -> 3"
     assert failure.startswith("    error pydantic_ai.exceptions.UsageLimitExceeded The next request would exceed")
     assert [end.status for end in events(store, "agent_end")] == ["error"]
-
-
-async def test_a_tool_runs_when_a_person_allows_it_and_is_blocked_when_not(
-    store: Database, server: Loopback, model: Any
-) -> None:
-    agent: Agent[None, Any] = Agent(model, name="cleaner", output_type=[str, DeferredToolRequests])
-
-    @agent.tool_plain(requires_approval=True)
-    def delete(path: str) -> str:
-        return f"deleted {path}"
-
-    server.answer(
-        calls(tool_call("d1", "delete", path="/a"), tool_call("d2", "delete", path="/b")), message("One deleted.")
-    )
-    with pp.trace_session("cleaning"):
-        asked = await agent.run("Clean up")
-        allowed = DeferredToolResults(approvals={"d1": True, "d2": ToolDenied("not that one")})
-        await agent.run(message_history=asked.all_messages(), deferred_tool_results=allowed)
-    lines = outline(store).splitlines()
-    assert lines[2].startswith("    agent cleaner 'Clean up' -> {'calls': [], 'approvals': [{'tool_name': 'delete'")
-    assert lines[5].startswith("    agent cleaner {'calls': {}, 'approvals': {'d1': True")
-    assert tree("\n".join([*lines[3:5], *lines[6:]])) == tree("""
-        llm gpt-4o-mini 11/7
-        decision delete, delete
-        tool delete {'path': '/a'} -> 'deleted /a'
-          safety_check approval pass
-        tool delete {'path': '/b'} !! ToolDenied: not that one (error)
-          safety_check approval block 'delete'
-        llm gpt-4o-mini 11/7
-    """)
-
-
-async def test_a_tool_that_asks_for_approval_itself_has_not_failed(
-    store: Database, server: Loopback, model: Any
-) -> None:
-    agent: Agent[None, Any] = Agent(model, name="cleaner", output_type=[str, DeferredToolRequests])
-
-    @agent.tool_plain
-    def delete(path: str) -> str:
-        raise ApprovalRequired(metadata={"why": path})
-
-    server.answer(calls(tool_call("d1", "delete", path="/a")))
-    await agent.run("Clean up")
-    (result,) = events(store, "tool_result")
-    assert (result.failed, result.result) == (False, {"deferred": "ApprovalRequired", "metadata": {"why": "/a"}})
-
-
-async def test_a_function_of_pp_tool_that_an_agent_runs_is_one_call(
-    store: Database, server: Loopback, model: Any
-) -> None:
-    @pp.tool
-    def weather(city: str) -> str:
-        return f"sun in {city}"
-
-    server.answer(calls(ASKS[0]), message("Sunny."))
-    await Agent(model, name="weatherman", tools=[weather]).run("Weather?")
-    assert [call.call_id for call in events(store, "tool_call")] == ["c1"]
 
 
 async def test_a_request_that_is_skipped_is_no_model_call(store: Database, server: Loopback, model: Any) -> None:

@@ -17,7 +17,7 @@ from pydantic_ai.models.function import DeltaToolCall, FunctionModel
 from peaky_peek.capture import faults, frameworks
 from peaky_peek.capture.frameworks import pydantic_ai as adapter
 from peaky_peek.store import Database
-from tests.frameworks.a.test_pydantic_ai import by_run, chat, weatherman
+from tests.frameworks.pydantic_agents import by_run, chat, weatherman
 from tests.frameworks.trees import outline, tree
 from tests.loopback import Loopback, message
 
@@ -26,6 +26,7 @@ NAMES = frozenset({"pydantic_ai"})
 
 @pytest.fixture(autouse=True)
 def nothing_installed() -> Iterator[None]:
+    frameworks.uninstall()
     yield
     frameworks.uninstall()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
@@ -19,13 +19,6 @@ from tests.frameworks import mcp_server
 from tests.frameworks.trees import events, outline, tree
 
 NAMES = frozenset({"mcp"})
-
-
-@pytest.fixture(autouse=True)
-def installed() -> Iterator[None]:
-    frameworks.install(NAMES)
-    yield
-    frameworks.uninstall()
 
 
 @asynccontextmanager
