@@ -75,6 +75,15 @@ def tool_call(context: Any, tool: Any, span_data: Any) -> Call:
     return Call(tool.name, value(asked), getattr(context, "tool_call_id", None), common=common)
 
 
+def timeout(tool: Any, result: Any) -> str | None:
+    """Return the error of a tool that took too long, of which the SDK makes a result like any other."""
+    seconds = getattr(tool, "timeout_seconds", None)
+    if seconds is None:
+        return None
+    say = sys.modules["agents.tool"].default_tool_timeout_error_message
+    return f"ToolTimeoutError: {result}" if result == say(tool_name=tool.name, timeout_seconds=seconds) else None
+
+
 def handoff(agent: Any, response: Any) -> Call | None:
     """Return the call by which an agent hands over, the first of those in what its model said."""
     kind = sys.modules["agents.handoffs"].Handoff

@@ -49,7 +49,7 @@ class Seen:
 
     around: BaseException | None
     """The exception that was being handled when it began: none of its own."""
-    error: BaseException | None = None
+    error: BaseException | str | None = None
     output: Any = None
     answer: tuple[Any, Any] | None = None
     """An agent, and what its model said last."""
@@ -261,10 +261,11 @@ def _tool_begins(context: Any, _: Any, tool: Any, *__: Any) -> None:
 
 
 @faults.guarded
-def _tool_returns(_: Any, __: Any, ___: Any, result: Any, *____: Any) -> None:
+def _tool_returns(_: Any, __: Any, tool: Any, result: Any, *___: Any) -> None:
     span = _current_span()
     if span is not None and span.span_id in seen_of:
-        seen_of[span.span_id].output = result
+        seen = seen_of[span.span_id]
+        seen.output, seen.error = result, seen.error or messages.timeout(tool, result)
 
 
 TOLD = {

@@ -1,0 +1,133 @@
+"""Which session an agent of the OpenAI Agents SDK belongs to, and what that is called."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing
+from typing import Any
+
+import pytest
+from agents import RunConfig, Runner, SQLiteSession, function_tool, set_tracing_disabled, trace
+
+import peaky_peek as pp
+from peaky_peek.capture import context
+from peaky_peek.store import Database
+from tests.frameworks.a.openai_agents.guides import answers, guide
+from tests.frameworks.trees import outline, sessions, tree
+from tests.loopback import Loopback, function_call, response
+
+
+async def test_a_session_is_named_as_the_user_calls_it_and_knows_its_conversation(
+    store: Database, server: Loopback, model: Any
+) -> None:
+    server.answer(*[response("Sunny.")] * 5)
+    with closing(SQLiteSession("talk-1")) as memory, pp.trace_session("mine"):
+        await Runner.run(guide(model), "0", session=memory)
+    with closing(SQLiteSession("talk-1")) as memory:
+        await Runner.run(guide(model), "1", session=memory)
+    await Runner.run(guide(model), "2", run_config=RunConfig(group_id="talk-2", workflow_name="Weather desk"))
+    with trace("Day", group_id="talk-3"):
+        await Runner.run(guide(model), "3")
+        await Runner.run(guide(model), "4")
+    assert outline(store) == tree("""
+        session mine OpenAI Agents completed
+          agent mine
+            agent guide '0' -> 'Sunny.'
+              llm gpt-4o-mini 11/7
+        session guide OpenAI Agents completed
+          agent guide '1' -> 'Sunny.'
+            llm gpt-4o-mini 11/7
+        session Weather desk OpenAI Agents completed
+          agent guide '2' -> 'Sunny.'
+            llm gpt-4o-mini 11/7
+        session Day OpenAI Agents completed
+          agent guide '3' -> 'Sunny.'
+            llm gpt-4o-mini 11/7
+          agent guide '4' -> 'Sunny.'
+            llm gpt-4o-mini 11/7
+    """)
+    assert [session["thread"] for session in sessions(store)] == ["talk-1", "talk-1", "talk-2", "talk-3"]
+
+
+async def test_agents_side_by_side_keep_their_own_trees(store: Database, server: Loopback, model: Any) -> None:
+    server.answer(*[response("Sunny.")] * 4)
+    with pp.trace_session("mine"):
+        await asyncio.gather(Runner.run(guide(model), "1"), Runner.run(guide(model), "2"))
+    await asyncio.gather(*[Runner.run(guide(model), "3"), Runner.run(guide(model), "4")])
+    assert outline(store) == tree("""
+        session mine OpenAI Agents completed
+          agent mine
+            agent guide '1' -> 'Sunny.'
+              llm gpt-4o-mini 11/7
+            agent guide '2' -> 'Sunny.'
+              llm gpt-4o-mini 11/7
+        session guide OpenAI Agents completed
+          agent guide '3' -> 'Sunny.'
+            llm gpt-4o-mini 11/7
+        session guide OpenAI Agents completed
+          agent guide '4' -> 'Sunny.'
+            llm gpt-4o-mini 11/7
+    """)
+    assert context.current() is None
+
+
+async def test_an_agent_that_runs_while_an_exception_is_handled_did_not_fail(
+    store: Database, server: Loopback, model: Any
+) -> None:
+    server.answer(response("Sunny."))
+    try:
+        int("seven")
+    except ValueError:
+        with trace("Rescue"):
+            await Runner.run(guide(model), "Weather?")
+    assert outline(store) == tree("""
+        session Rescue OpenAI Agents completed
+          agent guide 'Weather?' -> 'Sunny.'
+            llm gpt-4o-mini 11/7
+    """)
+
+
+async def test_inside_a_traced_function_a_run_is_a_span_and_a_decorated_tool_is_one_pair(
+    store: Database, server: Loopback, model: Any
+) -> None:
+    @function_tool
+    @pp.tool
+    def news(city: str) -> str:
+        return "none"
+
+    @pp.trace(task="travel", version="7")
+    async def main() -> str:
+        return str((await Runner.run(guide(model, tools=[news]), "News?")).final_output)
+
+    server.answer(response(function_call("c1", "news", city="Rome")), response("None."))
+    await main()
+    assert outline(store) == tree("""
+        session main OpenAI Agents completed
+          agent main {} -> 'None.'
+            agent guide 'News?' -> 'None.'
+              llm gpt-4o-mini 11/7
+              decision news
+              tool news {'city': 'Rome'} -> 'none'
+              llm gpt-4o-mini 11/7
+    """)
+    (session,) = sessions(store)
+    assert (session["task"], session["version"], session["tool_calls"]) == ("travel", "7", 1)
+
+
+@pytest.mark.parametrize("where", ["run", "everywhere"])
+async def test_who_switches_tracing_off_still_has_the_model_calls(
+    store: Database, server: Loopback, model: Any, where: str
+) -> None:
+    server.answer(*answers("responses", "whole"))
+    set_tracing_disabled(where == "everywhere")
+    try:
+        await Runner.run(guide(model), "Weather?", run_config=RunConfig(tracing_disabled=where == "run"))
+    finally:
+        set_tracing_disabled(False)
+    assert outline(store).splitlines()[1:] == [
+        "  llm gpt-4o-mini 11/7",
+        "  decision weather, add",
+        """  tool weather {'city': 'Rome'} -> "{'city': 'Rome', 'sky': 'clear'}" (derived)""",
+        "  tool add {'a': 1, 'b': 2} -> '3' (derived)",
+        "  llm gpt-4o-mini 11/7",
+    ]
