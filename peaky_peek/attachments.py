@@ -17,6 +17,7 @@ _KINDS = {
 _INSIDE = ("image_url", "input_audio", "audio", "file", "source", "inlineData", "inline_data", "fileData", "file_data")
 _CONTENTS = ("data", "file_data", "image_url", "url", "result")
 _ELSEWHERE = ("file_id", "fileUri", "file_uri", "file_url", "image_url", "url", "id")
+_SHORT = 200  # characters: a name or a URL
 _TYPES = ("media_type", "mimeType", "mime_type")
 
 
@@ -45,6 +46,8 @@ def described(part: Any) -> dict[str, Any] | None:
     content, place = _text(inside, _CONTENTS), _text(inside, _ELSEWHERE)
     if content is None and place is None:
         return None
+    if content == place and not _DATA_URL.match(content or ""):
+        content = None
     media_type, size = _content(content, is_text=inside.get("type") == "text") if content else (None, None)
     media_type = media_type or _text(inside, _TYPES) or _guessed(kind, part, inside, place)
     family = (media_type or "").partition("/")[0]
@@ -62,6 +65,21 @@ def words(attachment: dict[str, Any]) -> str:
     unit, name = next((each for each in ((1e6, "MB"), (1e3, "kB")) if (size or 0) >= each[0]), (1, "bytes"))
     said = f"{size / unit:.1f} {name}" if unit > 1 else f"{size} {name}"
     return ", ".join([attachment["media_type"] or attachment["kind"], *([said] if size is not None else [])])
+
+
+def told(value: Any, *, inside: str | None = None) -> Any:
+    """Return a JSON value in which attachments are told by type and size instead of by their content.
+
+    >>> told([{"type": "image", "source": {"media_type": "image/png", "data": "aGVsbG8=" * 99}}])
+    [{'type': 'image', 'source': {'media_type': 'image/png', 'data': '[image/png, 593 bytes]'}}]
+    """
+    if isinstance(value, list):
+        return [told(item, inside=inside) for item in value]
+    if isinstance(value, dict):
+        attachment = described(value) if inside is None else None
+        inside = f"[{words(attachment)}]" if attachment else inside
+        return {name: told(item, inside=inside) for name, item in value.items()}
+    return inside if inside and isinstance(value, str) and len(value) > _SHORT else value
 
 
 def _found(value: Any) -> Iterator[dict[str, Any]]:

@@ -192,7 +192,7 @@ def test_a_chat_reads_as_turns_with_tool_calls_and_marks_what_is_new():
         answered(content="It is here.", thinking="easy"),
     )
     assert [turn["role"] for turn in turns] == ["system", "user", "assistant", "tool", "assistant"]
-    assert turns[1]["text"] == "Where is\n[image_url]"
+    assert turns[1]["text"] == "Where is\n[image]"
     assert turns[2]["tool_calls"] == [{"name": "find", "arguments": {"order": 7}, "call_id": "c"}]
     assert [turn.get("new", False) for turn in turns] == [False, False, False, True, True]
     assert turns[4]["thinking"] == {"text": "easy"}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from peaky_peek.attachments import told
 from peaky_peek.encoding import encode
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def _value(value: Any) -> str:
         return _text(", ".join(value))
     if isinstance(value, (str, int, float)):
         return _text(str(value))
-    return _text(orjson.dumps(orjson.loads(encode(value)), option=orjson.OPT_INDENT_2).decode())
+    return _text(orjson.dumps(told(orjson.loads(encode(value))), option=orjson.OPT_INDENT_2).decode())
 
 
 def _text(text: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from peaky_peek.attachments import described, words
 from peaky_peek.widgets._text import one_line
 from peaky_peek.widgets._values import Path, cut_text, parsed, presentable, whole_text
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _THINKING = ("thinking", "reasoning")
+_ASKS_WITH = ("arguments", "input", "args", "action", "actions", "operation", "code", "queries")
 _FIRST, _LAST = 10, 50
 
 
@@ -63,7 +65,7 @@ def calls_of(message: Any) -> list[Call]:
     """Return the tool calls of a message, in whichever provider's form they are."""
     if not isinstance(message, dict):
         return []
-    calls = [_call(message, [])] if message.get("type") == "function_call" else []
+    calls = [_call(message, [])] if str(message.get("type")).endswith("_call") else []
     for field in ("tool_calls", "content", "parts"):
         parts = message.get(field)
         for i, part in enumerate(parts if isinstance(parts, list) else []):
@@ -77,16 +79,17 @@ def calls_of(message: Any) -> list[Call]:
 def _call(call: dict[str, Any], path: Path) -> Call:
     function = call.get("function")
     said = function if isinstance(function, dict) else call
-    key = next((key for key in ("arguments", "input", "args") if key in said), "arguments")
+    key = next((key for key in _ASKS_WITH if key in said), "arguments")
     inside = ["function", key] if said is function else [key]
-    return Call(str(said.get("name") or "?"), said.get(key), call.get("call_id") or call.get("id"), [*path, *inside])
+    name = said.get("name") or str(said.get("type") or "?").removesuffix("_call")
+    return Call(str(name), said.get(key), call.get("call_id") or call.get("id"), [*path, *inside])
 
 
 def _turn(message: Any, path: Path) -> dict[str, Any]:
     """Return one message as a turn of the conversation."""
     if not isinstance(message, dict):
         return {"role": "user", **cut_text(whole_text(message), path)}
-    field = "output" if message.get("type") == "function_call_output" else _field(message)
+    field = "output" if str(message.get("type")).endswith("_call_output") else _field(message)
     turn: dict[str, Any] = {"role": role_of(message), **cut_text(message_text(message.get(field)), [*path, field])}
     for label, key in (("name", "name"), ("call_id", "call_id"), ("call_id", "tool_call_id")):
         if turn["role"] != "assistant" and isinstance(message.get(key), str):
@@ -106,10 +109,10 @@ def _shown(call: Call, path: Path) -> dict[str, Any]:
 
 def role_of(message: Any) -> str:
     """Return who speaks; items without a role are calls of the assistant and their outputs."""
-    kind = _type(message)
-    if kind in ("function_call", "reasoning"):
+    kind = str(_type(message))
+    if kind == "reasoning" or kind.endswith("_call"):
         return "assistant"
-    if kind == "function_call_output" or (isinstance(message, dict) and _holds_results(message.get(_field(message)))):
+    if kind.endswith("_call_output") or (isinstance(message, dict) and _holds_results(message.get(_field(message)))):
         return "tool"
     role = message.get("role") if isinstance(message, dict) else None
     return "assistant" if role == "model" else role if role in _ROLES else "user"
@@ -137,6 +140,8 @@ def _type(part: Any) -> Any:
 def _part_text(part: Any) -> str:
     if isinstance(part, str):
         return part
+    if attachment := described(part):
+        return f"[{words(attachment)}]"
     if isinstance(part, dict):
         for key in ("text", "refusal", "content", "thinking", "summary", "functionResponse"):
             if part.get(key):

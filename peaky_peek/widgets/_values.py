@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from peaky_peek.attachments import described, words
 from peaky_peek.encoding import TAG, Cut, Repr, encode
 from peaky_peek.errors import PeekError
 from peaky_peek.widgets._text import LONG, visible
@@ -82,9 +83,17 @@ class _Presenter:
     def __init__(self) -> None:
         self.nodes = _NODES
         self.characters = _CHARACTERS
+        self.attachment: str | None = None
+        """What is said of the image, audio or file that the walk is inside of, instead of its content."""
 
     def present(self, value: Any, path: Path, depth: int = 0) -> Any:
         self.nodes -= 1
+        if self.attachment is None and (attachment := described(value)):
+            self.attachment = f"[{words(attachment)}]"
+            try:
+                return self.present(value, path, depth)
+            finally:
+                self.attachment = None
         if isinstance(value, str):
             return self._text(value, path)
         if isinstance(value, (dict, list, tuple)):
@@ -94,6 +103,8 @@ class _Presenter:
         return _scalar(value, path)
 
     def _text(self, text: str, path: Path) -> Any:
+        if self.attachment is not None and len(text) > _KEY:
+            return {TAG: "long", "value": self.attachment, "length": len(text), "path": path}
         limit = LONG if self.characters > 0 else _KEY
         shown = visible(text[:limit])
         self.characters -= len(shown)
