@@ -14,7 +14,7 @@ from tests.loopback import Loopback, message, tool_call
 
 ASKS = [tool_call("c1", "weather", city="Paris"), tool_call("c2", "add", a=1, b=2)]
 RUN = tree("""
-    session weatherman PydanticAI completed
+    session weatherman pydantic_ai completed
       agent weatherman 'Weather?' -> 'Sunny.'
         llm gpt-4o-mini 11/7
         decision weather, add

@@ -25,9 +25,11 @@ from peaky_peek.events import SafetyCheck
 APPROVAL = "approval"
 """The policy that says whether a tool may run for which PydanticAI asks a person."""
 
+OWNER = "_peaky_peek"
+"""The attribute of an agent that holds the `PydanticAIAdapter` whose session its runs belong to."""
 Handler = Callable[[Any], Awaitable[Any]]
 
-runs = Runs("PydanticAI")
+runs = Runs("pydantic_ai")
 
 
 def install() -> None:
@@ -92,7 +94,11 @@ def _begun(run: _Run, agent: Any, args: tuple[Any, ...], kwargs: dict[str, Any])
     given = args[0] if args else kwargs.get("user_prompt")
     if given is None:
         given = kwargs.get("deferred_tool_results")
-    runs.agent(run, agent.name or "agent", input=given)
+    owner = getattr(agent, OWNER, None)
+    name, session = (agent.name or "agent", None) if owner is None else (owner.agent_name, owner.session())
+    runs.agent(run, name, input=given, session=session)
+    if owner is not None and (scope := runs.scope_of(run)) is not None:
+        owner.begun(scope)
     return {**kwargs, "capabilities": [*(kwargs.get("capabilities") or ()), _capability()(run)]}
 
 

@@ -62,7 +62,7 @@ def test_the_session_says_what_is_known_of_the_run(store: Database, server: Loop
     assert outline(store) == RUN
     (session,) = sessions(store)
     row = pp.sessions().iloc[0]
-    assert (row.framework, row.status, row.input, row.output) == ("PydanticAI", "completed", "Weather?", "Sunny.")
+    assert (row.framework, row.status, row.input, row.output) == ("pydantic_ai", "completed", "Weather?", "Sunny.")
     assert (row.llm_calls, row.tool_calls, row.errors) == (2, 2, 0)
     assert (row.input_tokens, row.output_tokens) == (22, 14)
     assert session["code_hash"] == session["version"]
@@ -77,7 +77,7 @@ async def test_a_streamed_run_is_recorded_like_any_other(
     server.answer(stream("Sun", "ny.", usage=usage))
     assert await way(weatherman(model)) == seen
     assert outline(store) == tree("""
-        session weatherman PydanticAI completed
+        session weatherman pydantic_ai completed
           agent weatherman 'Weather?' -> 'Sunny.'
             llm gpt-4o-mini 11/7
     """)
@@ -91,7 +91,7 @@ def test_a_stream_that_is_read_without_an_event_loop_is_recorded_too(
     with weatherman(model).run_stream_sync("Weather?") as result:
         assert list(result.stream_text(delta=True, debounce_by=None)) == ["Sun", "ny."]
     assert outline(store) == tree("""
-        session weatherman PydanticAI completed
+        session weatherman pydantic_ai completed
           agent weatherman 'Weather?' -> 'Sunny.'
             llm gpt-4o-mini 11/7
     """)
@@ -104,7 +104,7 @@ async def test_a_run_that_the_application_leaves_is_cancelled(store: Database, s
             if Agent.is_model_request_node(node):
                 break
     assert outline(store) == tree("""
-        session weatherman PydanticAI completed
+        session weatherman pydantic_ai completed
           agent weatherman 'Weather?' (cancelled)
     """)
 
@@ -130,7 +130,7 @@ async def test_an_agent_that_a_tool_calls_is_inside_the_tool(store: Database, se
     server.answer(calls(tool_call("c1", "delegate", task="dig")), message("dug"), message("All dug."))
     await boss.run("Have it dug")
     assert outline(store) == tree("""
-        session boss PydanticAI completed
+        session boss pydantic_ai completed
           agent boss 'Have it dug' -> 'All dug.'
             llm gpt-4o-mini 11/7
             decision delegate
@@ -155,7 +155,7 @@ async def test_agents_one_after_the_other_are_side_by_side_in_one_session(
 
     assert await travel("To Rome") == "Booked."
     assert outline(store) == tree("""
-        session travel PydanticAI completed
+        session travel pydantic_ai completed
           agent travel {'wish': 'To Rome'} -> 'Booked.'
             agent triage 'To Rome' -> 'a booking'
               llm gpt-4o-mini 11/7
@@ -182,7 +182,7 @@ async def test_agents_at_the_same_time_keep_their_own_trees(store: Database) -> 
     assert outline(store) == tree("""
         session choir completed
           agent choir
-    """).replace("choir completed", "choir PydanticAI completed") + "".join(
+    """).replace("choir completed", "choir pydantic_ai completed") + "".join(
         f"""
     agent parrot '{wish}' -> '{wish}'
       llm parrot 51/5
@@ -202,7 +202,7 @@ async def test_a_model_that_is_no_http_is_recorded_by_what_pydantic_ai_says_of_i
     agent = weatherman(FunctionModel(answer, model_name="abacus"), instructions="Add.", model_settings={"seed": 1})
     assert (await agent.run("1 + 2?")).output == "Three."
     assert outline(store) == tree("""
-        session weatherman PydanticAI completed
+        session weatherman pydantic_ai completed
           agent weatherman '1 + 2?' -> 'Three.'
             llm abacus 53/10
             decision add
@@ -232,7 +232,7 @@ async def test_a_model_that_is_no_http_and_fails(store: Database) -> None:
     with pytest.raises(ModelHTTPError):
         await Agent(FunctionModel(answer, model_name="abacus"), name="adder").run("1 + 2?")
     assert outline(store) == tree("""
-        session adder PydanticAI failed
+        session adder pydantic_ai failed
           agent adder '1 + 2?' (error)
             llm abacus (error)
               error pydantic_ai.exceptions.ModelHTTPError status_code: 503, model_name: abacus, body: None
@@ -245,7 +245,7 @@ async def test_a_fallback_is_a_second_call_after_one_that_failed(store: Database
     agent: Agent[None, str] = Agent(FallbackModel(model, chat(server, "gpt-4.1")), name="careful")
     await agent.run("Weather?")
     assert outline(store) == tree("""
-        session careful PydanticAI completed
+        session careful pydantic_ai completed
           agent careful 'Weather?' -> 'Sunny.'
             llm gpt-4o-mini (error)
               error overloaded too much
@@ -259,7 +259,7 @@ async def test_a_provider_that_is_busy_at_first_is_asked_twice_in_one_call(
     server.answer(error(429), message("Sunny."))
     assert (await Agent(model, name="patient").run("Weather?")).output == "Sunny."
     assert outline(store) == tree("""
-        session patient PydanticAI completed
+        session patient pydantic_ai completed
           agent patient 'Weather?' -> 'Sunny.'
             llm gpt-4o-mini 11/7
     """)
@@ -273,7 +273,7 @@ async def test_a_refusal(store: Database, server: Loopback, model: Any) -> None:
         await Agent(model, name="polite", retries=0).run("Do harm")
     assert outline(store).startswith(
         tree("""
-            session polite PydanticAI failed
+            session polite pydantic_ai failed
               agent polite 'Do harm' (error)
                 llm gpt-4o-mini 11/7
                   refusal refusal (derived)
@@ -299,6 +299,6 @@ async def test_a_request_that_is_skipped_is_no_model_call(store: Database, serve
 
     assert (await Agent(model, name="guarded", capabilities=[Guard()]).run("Weather?")).output == "Not today."
     assert outline(store) == tree("""
-        session guarded PydanticAI completed
+        session guarded pydantic_ai completed
           agent guarded 'Weather?' -> 'Not today.'
     """)

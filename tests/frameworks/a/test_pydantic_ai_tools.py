@@ -38,7 +38,7 @@ async def test_a_tool_that_raises_ends_the_run_with_its_error(store: Database, s
     with pytest.raises(ValueError, match="kaboom"):
         await agent.run("go")
     assert outline(store) == tree("""
-        session fragile PydanticAI failed
+        session fragile pydantic_ai failed
           agent fragile 'go' (error)
             llm gpt-4o-mini 11/7
             decision explode
@@ -65,7 +65,7 @@ async def test_a_retry_that_a_tool_asks_for_is_its_error(store: Database, server
     )
     assert (await agent.run("again")).output == "Found."
     assert outline(store) == tree("""
-        session patient PydanticAI completed
+        session patient pydantic_ai completed
           agent patient 'go' -> 'Found.'
             llm gpt-4o-mini 11/7
             decision find
@@ -74,7 +74,7 @@ async def test_a_retry_that_a_tool_asks_for_is_its_error(store: Database, server
             decision find
             tool find {'who': 'Ada'} -> 'Ada Lovelace'
             llm gpt-4o-mini 11/7
-        session patient PydanticAI completed
+        session patient pydantic_ai completed
           agent patient 'again' -> 'Found.'
             llm gpt-4o-mini 11/7
             decision find
@@ -103,7 +103,7 @@ async def test_an_output_tool_is_called_and_its_result_is_the_output(
         first = await agent.run("A city?")
         await agent.run("Another?", message_history=first.all_messages())
     assert outline(store) == tree("""
-        session chat PydanticAI completed
+        session chat pydantic_ai completed
           agent chat
             agent typed 'A city?' -> {'town': 'Rome', 'size': 3}
               llm gpt-4o-mini 11/7
@@ -138,7 +138,7 @@ async def test_a_function_that_makes_the_output_of_text_is_a_tool(
     server.answer(message("so it is"))
     await Agent(model, name="splitter", output_type=TextOutput(words)).run("go")
     assert outline(store) == tree("""
-        session splitter PydanticAI completed
+        session splitter pydantic_ai completed
           agent splitter 'go' -> ['so', 'it', 'is']
             llm gpt-4o-mini 11/7
             tool words 'so it is' -> ['so', 'it', 'is']

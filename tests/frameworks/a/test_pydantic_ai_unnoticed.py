@@ -133,10 +133,10 @@ async def test_agents_are_recorded_whether_they_were_made_before_or_after(store:
     await before.run("go")
     await after.run("go")
     assert outline(store) == tree("""
-        session before PydanticAI completed
+        session before pydantic_ai completed
           agent before 'go' -> 'one'
             llm gpt-4o-mini 11/7
-        session after PydanticAI completed
+        session after pydantic_ai completed
           agent after 'go' -> 'two'
             llm gpt-4o-mini 11/7
     """)
