@@ -39,8 +39,8 @@ def model(server: Loopback, **options: Any) -> ChatOpenAI:
     return ChatOpenAI(base_url=server.url, api_key="test", **options)
 
 
-def agent(server: Loopback, *tools: Any, name: str = "guide", **options: Any) -> Any:
-    return create_agent(model(server), list(tools) or [weather, book], name=name, **options)
+def agent(server: Loopback, *tools: Any, chat: Any = None, name: str = "guide", **options: Any) -> Any:
+    return create_agent(chat or model(server), list(tools) or [weather, book], name=name, **options)
 
 
 def team(server: Loopback) -> Any:

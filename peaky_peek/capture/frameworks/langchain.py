@@ -248,7 +248,8 @@ def _bubble(run_id: Any, error: BaseException, place: Place | None) -> None:
     """End a run that LangGraph's way to move on leaves: to an agent around, or because it waits for somebody."""
     said = error.args[0] if error.args else None
     if langgraph.is_command(said):
-        _ended(run_id, langgraph.command(said))
+        given = langgraph.command(said)
+        _ended(run_id, {key: part for key, part in given.items() if key != "graph"})
         return
     if place is not None and isinstance(said, (list, tuple)):
         place.graph.awaits |= {each.id: plain(each.value) for each in said}

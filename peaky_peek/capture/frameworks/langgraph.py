@@ -199,13 +199,15 @@ class Checkpoints:
         if saved in (None, before) or saved != loop.checkpoint["id"] or scope is None:
             return
         at, metadata = loop.checkpoint_config["configurable"], loop.checkpoint_metadata
-        tasks = loop.tasks.values() if metadata["source"] == "loop" else ()
-        nodes = dict.fromkeys(task.name.strip("_") for task in tasks if task.writes)
+        made_by = metadata["source"]
+        if made_by == "loop":  # by the nodes that ran in this step; at the exit they are forgotten
+            nodes = dict.fromkeys(task.name.strip("_") for task in loop.tasks.values() if task.writes)
+            made_by = ", ".join(nodes) or "exit"
         data = {
             "thread_id": at.get("thread_id"), "checkpoint_id": saved, "checkpoint_ns": at.get("checkpoint_ns"),
             "step": metadata.get("step"), "source": metadata.get("source"),
         }  # fmt: skip
-        typed = {"label": f"{', '.join(nodes) or metadata['source']}/{metadata['step']}", "state": plain(_state(loop))}
+        typed = {"label": f"{made_by}/{metadata['step']}", "state": plain(_state(loop))}
         emit(Checkpoint, scope, {"data": data}, typed)
 
 

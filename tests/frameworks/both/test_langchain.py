@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 import peaky_peek as pp
-from peaky_peek.capture import frameworks
+from peaky_peek.capture import frameworks, transport
 from peaky_peek.store import Database
 from tests.frameworks.langchain_agents import ASK, agent, book, calls, model, team, weather
 from tests.frameworks.trees import events, outline, sessions, tree
@@ -24,6 +25,7 @@ def adapter(hook: None) -> Iterator[None]:
     frameworks.uninstall()
 
 
+ANY_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}|\d{4}-\d\d-\d\dT[\d:.+]+")
 ONE_TOOL = """
     session guide langchain completed
       agent guide
@@ -145,6 +147,27 @@ def test_a_stream_that_is_abandoned_was_cancelled_and_did_not_fail(server: Loopb
             llm gpt-4o-mini 11/7
             decision weather
     """)
+
+
+def test_the_application_sees_the_same_with_and_without_us(server: Loopback, store: Database) -> None:
+    def run() -> list[Any]:
+        server.answer(calls("c1", "weather", city="Paris"), message("Sunny."), calls("c1", "book", city="Rome"))
+        guide, seen = agent(server), []
+
+        def read_twice() -> None:
+            for _ in range(2):
+                for mode, part in guide.stream(ASK, stream_mode=["updates", "values", "debug"]):
+                    seen.append(ANY_ID.sub("…", f"{mode} {part}"))
+
+        with pytest.raises(ValueError, match="no hotel") as failure:
+            read_twice()
+        return [seen, failure.value.args, len(failure.value.__notes__)]
+
+    recorded = run()
+    assert len(events(store, "tool_call")) == 2
+    frameworks.uninstall()
+    transport.uninstall()
+    assert run() == recorded
 
 
 def test_a_call_that_is_retried_is_one(server: Loopback, store: Database) -> None:
