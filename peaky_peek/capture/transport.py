@@ -1,18 +1,22 @@
 """The wire: one hook on `send` of the HTTP clients that model SDKs are built on sees every model call.
 
-The client classes of `httpx` and `httpx2` are patched, so it does not matter when a client is made, or by which SDK;
-modules that are imported later are patched then. A request that is no model call passes untouched. The application gets
-the very response that it would get anyway: only the stream of its body is looked at on the way.
+The client classes of `httpx`, `httpx2` and `aiohttp` are patched, so it does not matter when a client is made, or by
+which SDK; modules that are imported later are patched then. A request that is no model call passes untouched. The
+application gets the very response that it would get anyway: only the stream of its body is looked at on the way.
 """
 
 from __future__ import annotations
 
 import sys
+from contextvars import ContextVar
 from functools import partial
 from typing import Any
 
 from peaky_peek.capture import calls, context, streams
 from peaky_peek.capture.patching import Method, Patch, Patches
+
+_inside: ContextVar[bool] = ContextVar("peaky_peek_inside_httpx", default=False)
+"""Whether a client of httpx is sending, which may do so through aiohttp."""
 
 
 def install() -> None:
@@ -62,15 +66,39 @@ def _async(module: str, original: Method) -> Method:
         call = calls.begin(request) if _patches.installed else None
         if call is None:
             return await original(sender, request, *args, **kwargs)
+        outside = _inside.get()
+        _inside.set(True)
         try:
             response = await original(sender, request, *args, **kwargs)
         except BaseException as error:
             call.ended(error)
             raise
+        finally:
+            _inside.set(outside)
         call.answered(response, stream)
         return response
 
     return send
+
+
+def _aiohttp(original: Method) -> Method:
+    from peaky_peek.capture import aiohttp_client
+
+    async def _request(self: Any, method: str, str_or_url: Any, **options: Any) -> Any:
+        is_ours = _patches.installed and not _inside.get()
+        request = aiohttp_client.request(self, method, str_or_url, options) if is_ours else None
+        call = aiohttp_client.begin(request) if request is not None else None
+        if call is None:
+            return await original(self, method, str_or_url, **options)
+        try:
+            response = await original(self, method, str_or_url, **options)
+        except BaseException as error:
+            call.ended(error)
+            raise
+        aiohttp_client.answered(call, response)
+        return response
+
+    return _request
 
 
 def _player(module: str, client: Any, request: Any, *, is_async: bool = False) -> Any:
@@ -97,5 +125,6 @@ _patches = Patches(
             ("Client", "build_request", _holding),
             ("AsyncClient", "build_request", _holding),
         )
-    )
+    ),
+    Patch("aiohttp", "ClientSession", ("_request",), _aiohttp),
 )

@@ -1,0 +1,166 @@
+"""aiohttp's client, which some SDKs prefer where it is installed: its requests and responses as `calls` reads them."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import orjson
+
+from peaky_peek.capture import calls, context, faults, providers
+from peaky_peek.capture.calls import Call
+from peaky_peek.errors import NotOnTape
+
+
+class Request:
+    """A request as `calls` looks at it."""
+
+    def __init__(self, method: str, url: str, headers: Any, content: bytes) -> None:
+        self.method = method.upper()
+        self.url = Url(url)
+        self.headers = Headers(headers)
+        self.content = content
+        self.extensions: dict[str, Any] = {}
+
+
+class Url(str):
+    """An address that knows its path."""
+
+    __slots__ = ()
+
+    @property
+    def path(self) -> str:
+        """The path, without the query."""
+        return urlsplit(self).path
+
+
+class Headers:
+    """Headers by lower-case name, and as they are on the line."""
+
+    def __init__(self, headers: Any) -> None:
+        pairs = headers.items() if hasattr(headers, "items") else headers or ()
+        self.raw = [(str(name).lower().encode(), str(value).encode()) for name, value in pairs]
+
+    def get(self, name: str) -> str | None:
+        """Return the first value of a header."""
+        return next((value.decode() for known, value in self.raw if known == name.encode()), None)
+
+
+class Response:
+    """A response as `calls` looks at it: its body is still to come, decoded."""
+
+    is_closed = False
+
+    def __init__(self, response: Any) -> None:
+        self.status_code = response.status
+        self.headers = Headers([each for each in response.headers.items() if each[0].lower() != "content-encoding"])
+        self.stream = response.content
+
+
+@faults.guarded
+def request(session: Any, method: str, address: Any, options: dict[str, Any]) -> Request | None:
+    """Return what is about to be sent, or None when it is no model call.
+
+    Args:
+        session: The `aiohttp.ClientSession`.
+        method: As given to it.
+        address: As given to it: text or a `yarl.URL`, below its base URL or not.
+        options: The rest of what is given.
+    """
+    url = str(address)
+    if method.upper() != "POST" or not urlsplit(url).path.endswith(providers.PATHS):
+        return None
+    if "://" not in url:
+        url = f"{str(getattr(session, '_base_url', None) or '').rstrip('/')}/{url.lstrip('/')}"
+    if params := options.get("params"):
+        url += ("&" if "?" in url else "?") + (params if isinstance(params, str) else urlencode(params, doseq=True))
+    data = options.get("data")
+    if data is None and options.get("json") is not None:
+        data = orjson.dumps(options["json"])
+    if isinstance(data, str):
+        data = data.encode()
+    return Request(method, url, options.get("headers"), bytes(data)) if isinstance(data, (bytes, bytearray)) else None
+
+
+def begin(sent: Request) -> Call | None:
+    """Journal a request that is about to be sent.
+
+    Raises:
+        NotOnTape: a tape is played, which gives its answers to httpx only.
+        BudgetExceeded: the run has spent more than it may.
+    """
+    calls.hold(sent)
+    if context.tape is not None and calls.play(sent) is not None:
+        raise NotOnTape(f"The answer of {urlsplit(sent.url).netloc} is recorded, but aiohttp cannot be played to yet.")
+    return calls.begin(sent)
+
+
+@faults.guarded
+def answered(call: Call, response: Any) -> None:
+    """Take note of a response, and look at its body on the way to the application."""
+    call.answered(Response(response), _watch)
+    if type(response.content) is not _watched():  # there is no body
+        call.ended(complete=True)
+    else:
+        weakref.finalize(response, _dropped, id(response.content), call).atexit = False
+
+
+_calls: dict[int, Call] = {}
+"""The call whose body a reader reads, by the reader's id: it has no room for it itself."""
+
+
+def _watch(reader: Any, call: Call) -> Any:
+    if type(reader) is sys.modules["aiohttp"].StreamReader:
+        _calls[id(reader)] = call
+        reader.__class__ = _watched()
+        if reader.at_eof():
+            _ended(reader, complete=True)
+    return reader
+
+
+def _ended(reader: Any, error: BaseException | None = None, *, complete: bool = False) -> None:
+    call = _calls.pop(id(reader), None)
+    if call is not None:
+        call.ended(error, complete=complete)
+
+
+def _dropped(reader_id: int, call: Call) -> None:
+    if _calls.get(reader_id) is call:
+        del _calls[reader_id]
+    call.ended()
+
+
+_classes: dict[type, type] = {}
+
+
+def _watched() -> type:
+    """Return the class of readers that tell a call what the application reads; of the same layout as theirs."""
+    base: Any = sys.modules["aiohttp"].StreamReader
+    if base in _classes:
+        return _classes[base]
+
+    class Reader(base):  # type: ignore[misc]
+        __slots__ = ()
+
+        def _read_nowait_chunk(self, n: int) -> bytes:  # every way of reading comes by here
+            data: bytes = super()._read_nowait_chunk(n)
+            call = _calls.get(id(self))
+            if call is not None:
+                call.received(data)
+                if self.at_eof():
+                    _ended(self, complete=True)
+            return data
+
+        def feed_eof(self) -> None:
+            super().feed_eof()
+            if self.at_eof():
+                _ended(self, complete=True)
+
+        def set_exception(self, exc: BaseException, *args: Any, **kwargs: Any) -> None:
+            super().set_exception(exc, *args, **kwargs)
+            closed = type(exc) is sys.modules["aiohttp"].ClientConnectionError  # by the application: nothing failed
+            _ended(self, None if closed else exc)
+
+    return _classes.setdefault(base, Reader)
