@@ -206,7 +206,10 @@ def _response(outcome: Outcome) -> Any:
         state.handle_event(event)
         if event.type in ("response.incomplete", "response.failed"):
             last = event.response
-    return state._completed_response or last or state._ResponseStreamState__current_snapshot
+    snapshot = state._ResponseStreamState__current_snapshot
+    if last is not None and not last.output:
+        last = last.model_copy(update={"output": snapshot.output})  # what came before it failed
+    return state._completed_response or last or snapshot
 
 
 def _message(outcome: Outcome, accumulate: Any = _messages.accumulate_event, **more: Any) -> Any:

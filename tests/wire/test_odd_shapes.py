@@ -16,10 +16,21 @@ import peaky_peek as pp
 from peaky_peek.capture.providers import module_for
 from peaky_peek.capture.providers.fields import Provider
 from peaky_peek.store import Database
-from tests.loopback import Reply, real_exchanges, recorded
+from tests.loopback import Reply, real_exchanges, recorded, response, response_stream
+from tests.loopback import function_call as openai_call
 from tests.replies import anthropic_stream, function_call, gemini, gemini_stream, thinking, tool_result, tool_use
 from tests.wire.calls import ASK, events
 
+OPENAI = "https://api.openai.com/v1/"
+CALL = openai_call("c1", "weather", city="Paris")
+ITEMS = [*ASK, CALL, {"type": "function_call_output", "call_id": "c1", "output": [{"type": "input_text", "text": "x"}]}]
+OUTPUT = [
+    {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": "g"},
+    {"type": "mcp_call", "id": "m_1", "name": "f", "server_label": "s", "arguments": "{}", "error": {"message": "x"}},
+    "Hi there", CALL,
+]  # fmt: skip
+COMPLETED = Reply([b'{"id": "c", "model": "m", "choices": [{"index": 0, "text": "x", "finish_reason": "stop"}]}'])
+EMBEDDED = Reply([b'{"model": "m", "data": [{"embedding": [0.5, 1]}, {"embedding": "AAAAAA=="}], "usage": {}}'])
 ANTHROPIC = "https://api.anthropic.com/v1/messages"
 GEMINI = "https://generativelanguage.googleapis.com/v1beta/models/gemini-2.5-flash:"
 HISTORY = [*ASK, {"role": "assistant", "content": [tool_use("c", "weather")]}, tool_result("c", [{"type": "text"}])]
@@ -39,6 +50,10 @@ VECTORS = Reply([json.dumps({"embeddings": [{"values": [0.5]}], "usageMetadata":
 SHORT = [each for each in real_exchanges("anthropic_exchanges.jsonl") if len(json.dumps(each)) < 5000]
 SEEDS: list[tuple[str, Any, Reply]] = [
     *((each["uri"], each["request_body"], recorded(each)) for each in SHORT[::4]),
+    (f"{OPENAI}responses", {"input": ITEMS, "tools": [{"type": "mcp", "server_label": "s"}]}, response(*OUTPUT)),
+    (f"{OPENAI}responses", {"input": ITEMS, "instructions": "Be kind."}, response_stream(*OUTPUT)),
+    (f"{OPENAI}completions", {"prompt": ["a", "b"]}, COMPLETED),
+    (f"{OPENAI}embeddings", {"input": "a"}, EMBEDDED),
     (ANTHROPIC, {"messages": HISTORY, "tools": []}, anthropic_stream(thinking("hm"), "Hi", tool_use("c", "f", x=1))),
     (f"{GEMINI}generateContent", ASKED, gemini(*PARTS, promptFeedback={"blockReason": "OTHER"}, **SEARCHED)),
     (f"{GEMINI}streamGenerateContent?alt=sse", ASKED, gemini_stream(*PARTS, fields=SEARCHED)),

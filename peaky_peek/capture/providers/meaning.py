@@ -253,8 +253,10 @@ def _answer(exchange: Exchange) -> Answer:
 def _cost(provider: str, model: str | None, answer: Answer) -> float | None:
     if model is None or answer.usage is None:
         return None
-    # A host that speaks OpenAI's language may be anybody's: then the model says who has a price for it.
-    return pricing.cost_usd(None if provider == "openai" else provider, model, answer.usage)
+    if provider == "openai":  # a host that speaks its language may be anybody's: the model says who has a price for it
+        made = pricing.cost_usd(None, model, answer.usage)
+        return pricing.cost_usd(provider, model, answer.usage) if made is None else made
+    return pricing.cost_usd(provider, model, answer.usage)
 
 
 def _status(answer: Answer) -> str:

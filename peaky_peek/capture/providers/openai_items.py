@@ -96,7 +96,8 @@ def _result(item: dict[str, Any]) -> Any:
     if attachment := described(item):
         return attachment
     shown = next((item[name] for name in _RESULTS if item.get(name) is not None), None)
-    return {"status": item.get("status")} if shown is None and is_call(item) else shown
+    is_silent = shown is None and is_call(item) and item.get("status") and not _error(item)
+    return {"status": item["status"]} if is_silent else shown
 
 
 def _error(item: dict[str, Any]) -> str | None:

@@ -209,7 +209,8 @@ def _streamed(body: bytes) -> Answer:
         if kind in _ENDS:
             break
     is_over = whole.get("status") in _OVER
-    if not is_over or not isinstance(whole.get("output"), list):
+    output = whole.get("output")
+    if not is_over or not isinstance(output, list) or (not output and whole.get("status") != "completed"):
         whole = {**whole, "output": items_of.output()}
     read = _whole(whole, 200, last)
     read.first_token = first_token
