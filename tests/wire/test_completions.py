@@ -82,7 +82,7 @@ def test_an_embedding_is_told_by_its_size_and_costs_what_its_tokens_cost(
     assert second.data["embeddings"] == {"count": 1, "dimensions": 2}
     assert (first.usage["input"], first.usage["output"], first.suspect) == (8, None, None)
     assert first.cost_usd == pytest.approx(8 * 0.02 / 1e6)
-    assert "0.5" not in str(first.to_dict())
+    assert VECTOR not in str(first.to_dict())
 
 
 def test_a_failure_is_an_error(store: Database, server: Loopback, client: OpenAI) -> None:
