@@ -29,10 +29,10 @@ def boot() -> None:
     """Wait for the first import of something that we hook into. Never raises."""
     if os.environ.get("PEAKY_PEEK_AUTO_PATCH", "").strip().lower() in OFF:
         return
-    if AWAITED.isdisjoint(sys.modules):
-        sys.meta_path.insert(0, _waiting)
-    else:
+    if not AWAITED.isdisjoint(sys.modules):
         _start()
+    elif _waiting not in sys.meta_path:  # in virtual environments, Python calls twice
+        sys.meta_path.insert(0, _waiting)
 
 
 def _start() -> None:
