@@ -29,7 +29,8 @@ def install() -> None:
     propagation.install()
     transport.install()
     frameworks.install(_named())
-    ending.install()
+    if context.fallback is None:  # in a notebook, what ends is a cell, and IPython tells
+        ending.install()
 
 
 def uninstall() -> None:
@@ -52,7 +53,7 @@ def _named() -> frozenset[str] | None:
     modules = {
         _plain(name): adapter.module
         for adapter in frameworks.ADAPTERS
-        for name in (adapter.module, adapter.name, adapter.distribution)
+        for name in (adapter.module, adapter.distribution, *adapter.name.split(" and "))
     }
     if unknown := sorted(word for word in words if _plain(word) not in {*modules, *map(_plain, CLIENTS)}):
         known = ", ".join(sorted({*CLIENTS, *modules.values()}))

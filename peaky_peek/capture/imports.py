@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import Any
 
 Act = Callable[[ModuleType], object]
 _acts: dict[str, list[Act]] = {}
@@ -41,16 +42,26 @@ class _Finder:
         found = (finder.find_spec(name, path, target) for finder in others)
         spec = next((spec for spec in found if spec is not None), None)
         if spec is not None and spec.loader is not None:
-            execute = spec.loader.exec_module
-
-            def execute_and_tell(module: ModuleType) -> None:
-                execute(module)
-                if module.__name__ == name:  # a loader of a whole archive loads others too
-                    for act in list(_acts.get(name, ())):
-                        act(module)
-
-            spec.loader.exec_module = execute_and_tell  # type: ignore[method-assign]
+            _tell(name, spec.loader)
         return spec
+
+
+def _tell(name: str, loader: Any) -> None:
+    """Have a loader tell once when it has executed this module; a loader of a whole archive executes others too."""
+    before, execute = vars(loader).get("exec_module"), loader.exec_module
+
+    def execute_and_tell(module: ModuleType) -> None:
+        execute(module)
+        if module.__name__ != name:
+            return
+        if before is None:
+            del loader.exec_module
+        else:
+            loader.exec_module = before
+        for act in list(_acts.get(name, ())):
+            act(module)
+
+    loader.exec_module = execute_and_tell
 
 
 _finder = _Finder()
