@@ -174,7 +174,7 @@ def _send_as_it_is(row: Row, http: httpx2.Client, outcome: Outcome) -> None:
     if kind_of(row) == "gemini" and response.is_success:
         texts = [line[6:] for line in response.text.splitlines() if line.startswith("data: ")] or [response.text]
         outcome.objects += [gemini.GenerateContentResponse.model_validate(json.loads(text)) for text in texts]
-        outcome.whole = outcome.objects[-1]
+        outcome.whole = outcome.objects[1:]
 
 
 def _take(answer: Any, outcome: Outcome, total: Callable[[Outcome], Any] | None) -> None:

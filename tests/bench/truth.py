@@ -28,22 +28,27 @@ def asked(kind: str, row: Row, body: dict[str, Any]) -> dict[str, Any]:
     """The fields of the `llm_request`."""
     url = urlsplit(row["uri"])
     named = url.path.split("/deployments/")[1].split("/")[0] if "/deployments/" in url.path else None
+    model, _, method = url.path.rpartition("/")[2].rpartition(":")
     rest = {name for name in _NOT_SETTINGS[kind].split() if name != "instructions" or isinstance(body.get(name), str)}
     return {
         "provider": next(
             (name for end, name in _HOSTS.items() if url.netloc.endswith(end)), _USUAL.get(kind, "openai")
         ),
-        "model": body["model"] if isinstance(body.get("model"), str) and body["model"] else named,
+        "model": body["model"] if isinstance(body.get("model"), str) and body["model"] else named or model or None,
         "messages": _messages(kind, body),
         "tools": body.get("tools")
         or [{"type": "function", "function": f} for f in body.get("functions") or []]
         or None,
         "settings": {name: value for name, value in body.items() if name not in rest},
-        "stream": body.get("stream") is True,
+        "stream": body.get("stream") is True or method == "streamGenerateContent",
     }
 
 
 def _messages(kind: str, body: dict[str, Any]) -> list[Any]:
+    if kind == "gemini":
+        system = body.get("systemInstruction", body.get("system_instruction"))
+        contents = body["contents"] if isinstance(body["contents"], list) else [body["contents"]]
+        return [*([] if system is None else [{**system, "role": "system"}]), *contents]
     before = {"messages": "system", "responses": "instructions", "compact": "instructions"}.get(kind)
     told = body.get(before) if before else None
     system = [{"role": "system", "content": told}] if isinstance(told, (str, list)) else []
@@ -227,12 +232,29 @@ def _complete(whole: Any) -> dict[str, Any]:
     }
 
 
-def _gemini(whole: Any) -> dict[str, Any]:
-    usage = whole.usage_metadata
+def _gemini(chunks: list[Any]) -> dict[str, Any]:
+    usage = next((chunk.usage_metadata for chunk in reversed(chunks) if chunk.usage_metadata), None)
+    firsts = [next((each for each in chunk.candidates or [] if not each.index), None) for chunk in chunks]
+    parts = [part for each in firsts if each and each.content for part in each.content.parts or []]
+    calls = [part.function_call for part in parts if part.function_call]
+    reasons = [each.finish_reason.value for each in firsts if each and each.finish_reason]
     return {
-        "model": whole.model_version,
-        "usage": usage and {"input": usage.prompt_token_count, "cache_read": usage.cached_content_token_count},
-    }
+        "model": chunks[-1].model_version,
+        "text": "".join(part.text for part in parts if part.text and not part.thought) or None,
+        "thinking": [part.text for part in parts if part.text and part.thought] or None,
+        "tool_calls": [(call.id, call.name, call.args or {}) for call in calls],
+        "finish_reason": reasons[-1] if reasons else None,
+        "usage": usage and {
+            "input": _sum(usage.prompt_token_count, usage.tool_use_prompt_token_count),
+            "output": _sum(usage.candidates_token_count, usage.thoughts_token_count),
+            "cache_read": usage.cached_content_token_count, "reasoning": usage.thoughts_token_count,
+        },
+    }  # fmt: skip
+
+
+def _sum(*counts: int | None) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def _value(text: Any) -> Any:

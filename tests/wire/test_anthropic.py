@@ -324,9 +324,12 @@ def test_counting_tokens_and_batches_are_no_model_calls(store: Database, server:
 def test_the_price_counts_what_was_cached_once(store: Database, server: Loopback, client: Anthropic) -> None:
     cached = {"cache_read_input_tokens": 1_000_000, "cache_creation_input_tokens": 100_000}
     usage = {"input_tokens": 100_000, "output_tokens": 10_000, **cached}
-    server.answer(anthropic_message("a", usage=usage, model="claude-haiku-4-5-20251001"))
-    ask(client)
-    (response,) = events(store, "llm_response")
+    for_an_hour = usage | {"cache_creation": {"ephemeral_1h_input_tokens": 100_000}}
+    for counted in (usage, for_an_hour, usage | {"service_tier": "priority"}):
+        server.answer(anthropic_message("a", usage=counted, model="claude-haiku-4-5-20251001"))
+        ask(client)
+    response, *others = events(store, "llm_response")
+    assert [other.cost_usd for other in others] == [None, None]  # what these cost is not in the table
     assert response.cost_usd == pytest.approx(0.1 * 1 + 1.0 * 0.1 + 0.1 * 1.25 + 0.01 * 5)
 
 

@@ -15,13 +15,12 @@ _ASKED = {"model", "prompt", "stream"}
 
 def prompt(url: str, body: dict[str, Any]) -> Prompt | None:  # noqa: ARG001 - as every provider is asked
     """Return what a request asks, or None when it is no completion after all."""
-    text = text_of(body.get("prompt"))
-    if text is None:
+    if "prompt" not in body:
         return None
     return Prompt(
         provider="anthropic",
         model=text_of(body.get("model")),
-        messages=[{"role": "user", "content": text}],
+        messages=[{"role": "user", "content": body["prompt"]}],
         tools=None,
         settings={name: value for name, value in body.items() if name not in _ASKED},
         stream=body.get("stream") is True,

@@ -33,14 +33,16 @@ _DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta
 
 def prompt(url: str, body: dict[str, Any]) -> Prompt | None:
     """Return what a request asks, its system prompt as the first message; None when it is no model call after all."""
-    messages = body.get("messages")
     vertex = _VERTEX.search(url)
-    if not isinstance(messages, list) or (vertex and vertex[1] == _COUNTS_TOKENS):
+    if "messages" not in body or (vertex and vertex[1] == _COUNTS_TOKENS):
         return None
+    messages = body["messages"] if isinstance(body["messages"], list) else [body["messages"]]
+    system = body.get("system")
+    told = [] if system is None else [{"role": "system", "content": system}]
     return Prompt(
         provider="google" if vertex else "anthropic",
         model=text_of(body.get("model")) or (vertex[1] if vertex else None),
-        messages=[{"role": "system", "content": body["system"]}, *messages] if "system" in body else messages,
+        messages=[*told, *messages],
         tools=list_of(body.get("tools")) or None,
         settings={name: value for name, value in body.items() if name not in _ASKED},
         stream=body.get("stream") is True,
@@ -98,6 +100,7 @@ def _read(message: dict[str, Any]) -> Answer:
         hosted=_hosted(blocks),
         finish_reason=text_of(message.get("stop_reason")),
         usage=_usage(message.get("usage")),
+        is_list_price=_is_list_price(dict_of(message.get("usage"))),
         refusal=_refusal(message, content),
         data=_extra(message),
     )
@@ -198,6 +201,12 @@ def _usage(usage: Any) -> dict[str, int | None] | None:
     return counts(
         input=inputs, output=usage.get("output_tokens"), cache_read=read, cache_write=written, reasoning=thought
     )
+
+
+def _is_list_price(usage: dict[str, Any]) -> bool:
+    """Tell whether tokens cost what they usually do: a cache for an hour, a batch, or more speed has other prices."""
+    long = dict_of(usage.get("cache_creation")).get("ephemeral_1h_input_tokens")
+    return not long and usage.get("service_tier") in ("standard", None) and usage.get("speed") in ("standard", None)
 
 
 class _Stream:

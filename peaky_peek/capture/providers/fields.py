@@ -67,7 +67,7 @@ class Answer:
 
     `tool_calls` are `{"id", "name", "arguments"}`, and for the agent to run; `hosted` are those that ran already.
     `first_token` is the offset in the body at which the first token had arrived whole; None when the response is no
-    stream. `refusal` is why the provider declined.
+    stream. `refusal` is why the provider declined. `is_list_price` tells whether it costs what its tokens usually cost.
     """
 
     model: str | None = None
@@ -77,6 +77,7 @@ class Answer:
     hosted: list[HostedCall] = field(default_factory=list)
     finish_reason: str | None = None
     usage: dict[str, int | None] | None = None
+    is_list_price: bool = True
     refusal: str | None = None
     failure: Failure | None = None
     first_token: int | None = None

@@ -36,9 +36,9 @@ _DECODER = json.JSONDecoder()
 
 def prompt(url: str, body: dict[str, Any]) -> Prompt | None:
     """Return what a request asks, its system prompt as the first message; None when it is no model call after all."""
-    contents = body.get("contents")
-    if not isinstance(contents, list):
-        contents = [contents]  # Google takes one content for a list of one
+    if "contents" not in body:
+        return None
+    contents = body["contents"] if isinstance(body["contents"], list) else [body["contents"]]
     system = body.get("systemInstruction", body.get("system_instruction"))
     if system is not None:
         contents = [{**dict_of(system), "role": "system"}, *contents]

@@ -251,7 +251,7 @@ def _answer(exchange: Exchange) -> Answer:
 
 
 def _cost(provider: str, model: str | None, answer: Answer) -> float | None:
-    if model is None or answer.usage is None:
+    if model is None or answer.usage is None or not answer.is_list_price:
         return None
     if provider == "openai":  # a host that speaks its language may be anybody's: the model says who has a price for it
         made = pricing.cost_usd(None, model, answer.usage)
