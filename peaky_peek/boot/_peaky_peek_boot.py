@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 AWAITED = frozenset({
-    "agent_framework", "agents", "autogen_agentchat", "autogen_core", "crewai", "httpx", "httpx2", "langchain_core",
-    "llama_index", "llama_index_instrumentation", "opentelemetry", "pydantic_ai",
+    "agent_framework", "agents", "aiohttp", "autogen_agentchat", "autogen_core", "crewai", "httpx", "httpx2",
+    "langchain_core", "llama_index", "llama_index_instrumentation", "mcp", "opentelemetry", "pydantic_ai",
 })  # fmt: skip
 """The packages whose import shows that there may be something to record: those that we hook into."""
 OFF = ("", "0", "false", "no", "off")
