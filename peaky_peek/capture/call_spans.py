@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 from peaky_peek.capture import context, faults, spending
 from peaky_peek.capture.context import HERE, Scope, inside, scope_for_event
 from peaky_peek.capture.spans import Paused, described_error
 from peaky_peek.capture.verbs import Common, Verbs, emit
+from peaky_peek.errors import NotOnTape
 from peaky_peek.events import Error, Event, LLMRequest, ToolCall, ToolResult
 
 
@@ -32,8 +34,6 @@ class CallSpan:
     def open(self, scope: Scope | None = None) -> Self:
         """Begin, in a scope, or where the code runs."""
         try:
-            if context.tape is not None:
-                self.served = self._recorded()
             scope = scope or scope_for_event()
             if scope is not None and scope.session.budget is not None:
                 spending.stop_if_over(scope.session, look=self._is_model_call)
@@ -43,6 +43,8 @@ class CallSpan:
                 self.inside = self._begun(scope)
                 if self.inside is not None:
                     self.place = inside(self.inside)
+            if context.tape is not None:
+                self.served = self._recorded()
         except Exception as error:  # noqa: BLE001 - the agent never notices
             faults.report(error)
         return self
@@ -99,14 +101,22 @@ class ToolSpan(CallSpan):
         """What is learned while it runs; `data` of the result."""
         self._common: Common = common or {}
         self._awaits_function = by_framework
+        self._around: ToolSpan | None = None
+        """The span of the framework that this is the function of."""
 
     def _recorded(self) -> Callable[[], Any] | None:
-        is_function = not self._awaits_function  # a framework's adapter asks itself
-        return context.tape.tool(self.name, self._arguments) if is_function else None
+        if self._around is not None:
+            return self._around.served
+        try:
+            served: Callable[[], Any] | None = context.tape.tool(self.name, self._arguments)
+        except NotOnTape as missing:  # said where the tool would run: frameworks swallow what callbacks raise
+            return functools.partial(_raise, missing)
+        return served
 
     def _begun(self, scope: Scope) -> Scope | None:
         around = scope.tool
         if around is not None and around._is_run_by(self):
+            self._around = around
             return None
         within = super()._begun(scope)
         if within is not None:
@@ -131,6 +141,10 @@ class ToolSpan(CallSpan):
         typed |= {"call_id": self._call_id, **common}
         said_of_both: Common = {**self._common, "data": {**self._common.get("data", {}), **self.facts}}
         self.result = emit(ToolResult, inside, said_of_both, typed)
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 class LLMSpan(CallSpan):

@@ -50,7 +50,7 @@ class Recorded(Generic[T]):
         >>> recorded = Recorded[str]()
         >>> recorded.add("/chat", canonical(b'{"q": 1}'), "first")
         >>> recorded.take("/chat", canonical(b'{ "q":1 }')), recorded.take("/chat", canonical(b'{"q": 1}'))
-        ('first', None)
+        (('first',), None)
     """
 
     def __init__(self) -> None:
@@ -76,15 +76,19 @@ class Recorded(Generic[T]):
         self._exact[kind, asked].append(number)
         self._alike[kind, without_ids(asked)].append(number)
 
-    def take(self, kind: Hashable, asked: str) -> T | None:
-        """Return the first answer to the same that was not taken yet, else to the same but for ids and times."""
+    def take(self, kind: Hashable, asked: str) -> tuple[T] | None:
+        """Take the first answer to the same that was not taken yet, else to the same but for ids and times.
+
+        Returns:
+            The answer in a tuple; None if there is none left.
+        """
         with self._lock:
             for numbers in (self._exact.get((kind, asked)), self._alike.get((kind, without_ids(asked)))):
                 while numbers:
                     number = numbers.popleft()
                     if number in self._free:
                         self._free.remove(number)
-                        return self._items[number][2]
+                        return (self._items[number][2],)
         return None
 
     def closest(self, kind: Hashable, asked: str) -> str | None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _TREE = """WITH RECURSIVE tree (session_id) AS (
     SELECT ? UNION SELECT s.session_id FROM sessions s JOIN tree ON s.parent_session_id = tree.session_id)"""
 _EXCHANGES = f"{_TREE} SELECT exchange_id FROM exchanges WHERE session_id IN tree ORDER BY position"  # noqa: S608
-_TOOLS = f"""{_TREE} SELECT c.tool_name, c.payload, r.payload FROM events c JOIN events r
+_TOOLS = f"""{_TREE} SELECT c.tool_name, c.payload, r.payload, r.status FROM events c JOIN events r
     ON r.session_id = c.session_id AND r.parent_id = c.event_id AND r.event_type = 'tool_result'
     WHERE c.session_id IN tree AND c.event_type = 'tool_call' AND c.payload ->> '$.metadata.derived' IS NULL
     ORDER BY c.position"""  # noqa: S608
@@ -77,10 +77,11 @@ def tape(session: Any = None, *, tools: Literal["recorded", "live"] = "recorded"
 
 
 class Served(NamedTuple):
-    """What a recorded tool came to."""
+    """What a recorded tool came to, with the `data` of its result."""
 
     result: Any
     error: str | None
+    data: dict[str, Any]
 
     def __call__(self) -> Any:
         """Return the result, or raise what the tool raised: the same for builtin exceptions, else one of that name."""
@@ -104,7 +105,7 @@ class Tape:
         self.session_id = session_id
         self._is_live = is_live
         self._exchanges = Recorded[Exchange]()
-        self._tools = Recorded[bytes]()
+        self._tools = Recorded[bytes | None]()
         connection = database.connection()
         (self._name,) = connection.execute(
             "SELECT coalesce(name, session_id) FROM sessions WHERE session_id = ?", (session_id,)
@@ -113,9 +114,9 @@ class Tape:
             exchange = exchanges.load(connection, exchange_id)
             if exchange is not None and (exchange.status is not None or exchange.error is not None):
                 self._exchanges.add(_path(exchange.url), canonical(exchange.request), exchange)
-        for name, call, result in () if is_live else connection.execute(_TOOLS, (session_id,)).fetchall():
+        for name, call, result, status in () if is_live else connection.execute(_TOOLS, (session_id,)).fetchall():
             arguments = orjson.dumps(orjson.loads(call).get("arguments"))
-            self._tools.add(name, canonical(arguments), result.encode())
+            self._tools.add(name, canonical(arguments), None if status == "cancelled" else result.encode())
 
     def exchange(self, url: str, body: bytes) -> Exchange:
         """Take the exchange that answers a request.
@@ -124,13 +125,16 @@ class Tape:
             NotOnTape: there is none.
         """
         asked = canonical(recorder().redactor.clean(body))
-        found = self._exchanges.take(_path(url), asked)
-        if found is None:
+        taken = self._exchanges.take(_path(url), asked)
+        if taken is None:
             raise self._missing("request", self._exchanges, _path(url), asked)
-        return found
+        return taken[0]
 
     def tool(self, name: str, arguments: Any) -> Served | None:
-        """Take the result of a tool that was called with the same arguments; None when tools are to run.
+        """Take the result of a tool that was called with the same arguments.
+
+        Returns:
+            The result, or None if the tool is to run: all are, or this one came to no end when it was recorded.
 
         Raises:
             NotOnTape: it was not called with them, or returned what a recording cannot give back.
@@ -138,16 +142,19 @@ class Tape:
         if self._is_live:
             return None
         asked = canonical(recorder().redactor.clean(encoding.encode(arguments)))
-        found = self._tools.take(name, asked)
-        if found is None:
+        taken = self._tools.take(name, asked)
+        if taken is None:
             raise self._missing(f"call of {name}", self._tools, name, asked)
+        (found,) = taken
+        if found is None:
+            return None
         if any(mark in found for mark in (b'"__peek__":"repr"', b'"__peek__":"cut"')):
             raise NotOnTape(
                 f"What {name} returned is recorded as text only, because it is an object of its own kind or was cut:"
                 ' run the tools with `pp.tape(..., tools="live")`.'
             )
         result = encoding.decode(found)
-        return Served(result.get("result"), result.get("error"))
+        return Served(result.get("result"), result.get("error"), result.get("data") or {})
 
     def _missing(self, what: str, recorded: Recorded[Any], kind: str, asked: str) -> NotOnTape:
         closest = recorded.closest(kind, asked)
@@ -164,16 +171,6 @@ class Tape:
         played = f"{self._exchanges.taken} of {len(self._exchanges)} exchanges"
         tools = "" if self._is_live else f", {self._tools.taken} of {len(self._tools)} tools"
         return f"Tape({self._name!r}, {played}{tools} played)"
-
-
-def served(name: str, arguments: Any) -> Served | None:
-    """Return what a tool is to give back, None when it is to run: frameworks' adapters ask before they run one.
-
-    Raises:
-        NotOnTape: as `Tape.tool`.
-    """
-    playing = context.tape
-    return None if playing is None else playing.tool(name, arguments)
 
 
 def _path(url: str) -> str:

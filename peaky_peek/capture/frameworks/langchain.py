@@ -11,7 +11,7 @@ from typing import Any
 
 from peaky_peek.capture import faults
 from peaky_peek.capture.call_spans import ToolSpan
-from peaky_peek.capture.frameworks import langgraph
+from peaky_peek.capture.frameworks import langchain_tape, langgraph
 from peaky_peek.capture.frameworks.langchain_models import answer_of, request_of
 from peaky_peek.capture.frameworks.langgraph import Graph, Place
 from peaky_peek.capture.frameworks.langgraph_pauses import Pauses
@@ -52,6 +52,7 @@ def install() -> None:
     context.register_configure_hook(variable, inheritable=True)
     _hooks.append((variable, context._configure_hooks))
     checkpoints.install()
+    langchain_tape.patches.install()
 
 
 def uninstall() -> None:
@@ -61,6 +62,7 @@ def uninstall() -> None:
         variable.get().on = False  # what runs now has it already
     _hooks.clear()
     checkpoints.uninstall()
+    langchain_tape.patches.uninstall()
     runs.clear()
     pauses.clear()
     sessions.clear()

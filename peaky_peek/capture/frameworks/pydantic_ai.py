@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from peaky_peek.capture import faults, tape
+from peaky_peek.capture import faults
 from peaky_peek.capture.context import CURRENT, open_around
 from peaky_peek.capture.frameworks import pydantic_ai_messages as messages
 from peaky_peek.capture.frameworks.plain import plain
@@ -213,7 +213,7 @@ async def _executed(
     if is_approved:
         _check(tool, call.tool_name, "pass")
     try:
-        result = await _answer(call, args, handler) if is_on_tape else await handler(args)
+        result = await _answer(args, handler, runs.served(tool) if is_on_tape else None)
     except BaseException as error:
         if _is_deferral(error):
             said = {"deferred": type(error).__name__, "metadata": getattr(error, "metadata", None)}
@@ -225,9 +225,8 @@ async def _executed(
     return result
 
 
-async def _answer(call: Any, args: Any, handler: Handler) -> Any:
+async def _answer(args: Any, handler: Handler, served: Callable[[], Any] | None) -> Any:
     """Return what a tool returns, or what it returned when what is played was recorded."""
-    served = tape.served(call.tool_name, plain(args))
     if served is None:
         return await handler(args)
     from pydantic_ai import exceptions

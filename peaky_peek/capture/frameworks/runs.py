@@ -234,6 +234,11 @@ class Runs:
         known = self._runs.get(run)
         return None if known is None else known.inside
 
+    def served(self, run: Any) -> Callable[[], Any] | None:
+        """Return what gives the recorded result of a tool while a tape is played; None when the tool is to run."""
+        known = self._runs.get(run)
+        return known.span.served if known is not None and isinstance(known.span, ToolSpan) else None
+
     def about(self, run: Any) -> Any:
         """Return what was said about a run, None if it is not under way."""
         known = self._runs.get(run)
