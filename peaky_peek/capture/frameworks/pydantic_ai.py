@@ -15,7 +15,6 @@ from typing import Any
 from peaky_peek.capture import faults
 from peaky_peek.capture.context import CURRENT, open_around
 from peaky_peek.capture.frameworks import pydantic_ai_messages as messages
-from peaky_peek.capture.frameworks.plain import plain
 from peaky_peek.capture.frameworks.runs import Runs
 from peaky_peek.capture.patching import Method, Patch, Patches
 from peaky_peek.capture.spans import Paused
