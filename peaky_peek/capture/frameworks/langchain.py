@@ -293,7 +293,9 @@ def _returned(output: Any, commands: list[Any]) -> tuple[Any, str | None, dict[s
     if answer.get("artifact") is not None:
         data["artifact"] = answer["artifact"]
     content = answer.get("content")
-    return (None, str(content), data) if answer.get("status") == "error" else (content, None, data)
+    if answer.get("status") == "error":
+        return None, str(content), {**data, "told": content}
+    return content, None, data
 
 
 def _is_answer(message: Any) -> bool:

@@ -29,12 +29,12 @@ def _on_tape(tool: Any) -> Any:
     @functools.wraps(tool._run)
     def run(*args: Any, **kwargs: Any) -> Any:
         served = _served()
-        return tool._run(*args, **kwargs) if served is None else _result(tool, served)
+        return tool._run(*args, **kwargs) if served is None else _result(played, served)
 
     @functools.wraps(tool._arun)
     async def arun(*args: Any, **kwargs: Any) -> Any:
         served = _served()
-        return await tool._arun(*args, **kwargs) if served is None else _result(tool, served)
+        return await tool._arun(*args, **kwargs) if served is None else _result(played, served)
 
     played.__dict__ |= {"_run": run, "_arun": arun}
     return played
@@ -47,6 +47,11 @@ def _served() -> Any:
     return None if isinstance(served, Served) and "command" in served.data else served
 
 
-def _result(tool: Any, served: Any) -> Any:
+def _result(played: Any, served: Any) -> Any:
+    if isinstance(served, Served) and "told" in served.data:
+        from langchain_core.tools import ToolException
+
+        played.__dict__["handle_tool_error"] = lambda _: served.data["told"]  # what it made of the error then
+        raise ToolException(served.error)
     result = served()
-    return (result, served.data.get("artifact")) if tool.response_format == "content_and_artifact" else result
+    return (result, served.data.get("artifact")) if played.response_format == "content_and_artifact" else result

@@ -15,6 +15,7 @@ from typing import Any
 from peaky_peek.capture import faults
 from peaky_peek.capture.context import inside
 from peaky_peek.capture.frameworks import openai_agents_messages as messages
+from peaky_peek.capture.frameworks import openai_agents_tape
 from peaky_peek.capture.frameworks.openai_agents_runs import PROCESSOR, START, TOLD, Start, check, clear, seen_of
 from peaky_peek.capture.patching import Method, Patch, Patches
 
@@ -31,6 +32,7 @@ def install() -> None:
         owner = getattr(import_module(patch.module), patch.owner)
         for name in patch.names:
             getattr(owner, name)
+    openai_agents_tape.install()
     _patches.install()
     provider = import_module("agents.tracing.setup").GLOBAL_TRACE_PROVIDER
     if provider is not None:
@@ -40,6 +42,7 @@ def install() -> None:
 def uninstall() -> None:
     """Put everything back."""
     _patches.uninstall()
+    openai_agents_tape.uninstall()
     setup = sys.modules.get("agents.tracing.setup")
     provider = None if setup is None else setup.GLOBAL_TRACE_PROVIDER
     known = getattr(getattr(provider, "_multi_processor", None), "_processors", ())

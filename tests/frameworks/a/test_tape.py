@@ -120,7 +120,7 @@ async def twice(server: Loopback, run: Run, *, tools: Any = "recorded") -> tuple
 
 def trees(store: Database) -> tuple[str, str]:
     """The outlines of both runs without their headings."""
-    first, _, second = outline(store).partition("session second run")
+    first, _, second = outline(store, states=False).partition("session second run")
     return tuple(picture.strip().split("\n", 2)[2] for picture in (first, second))  # type: ignore[return-value]
 
 
@@ -138,10 +138,11 @@ async def test_a_run_is_played_back_without_its_tools(
 
 @pytest.mark.parametrize("make", FRAMEWORKS)
 async def test_a_streamed_run_is_played_back(store: Database, server: Loopback, openai: AsyncOpenAI, make: Any) -> None:
-    server.answer(stream(tool_calls=ASKS), stream("Sun", "ny", "."))
+    server.answer(stream(tool_calls=ASKS[:1]), stream("Sun", "ny", "."))
     first, second = await twice(server, make(openai, weather, add, streams=True))
     assert first == second
-    assert sorted(ran) == ["add", "weather"]
+    assert len(first) >= 3
+    assert ran == ["weather"]
 
 
 @pytest.mark.parametrize("make", FRAMEWORKS)
