@@ -11,7 +11,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_MODULES = {"LangChainTracingHandler": "langchain_handler", "PydanticAIAdapter": "pydantic_ai_adapter"}
+_MODULES = {
+    "LangChainTracingHandler": "langchain_handler", "PeekSpanProcessor": "otel",
+    "PydanticAIAdapter": "pydantic_ai_adapter",
+}  # fmt: skip
 """Where each is made when it is first asked for: not before its framework is there."""
 
 

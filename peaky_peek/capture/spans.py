@@ -253,7 +253,9 @@ def verdict(error: BaseException | str | None) -> tuple[Literal["ok", "error", "
 def described_error(error: BaseException | str) -> dict[str, Any]:
     """Return the fields of an `Error` event for an exception, or for what is only told in words."""
     if isinstance(error, str):
-        return {"error_type": "error", "error_message": error}
+        before, _, message = error.partition(": ")
+        is_named = bool(message) and before.replace(".", "").isidentifier()
+        return {"error_type": before if is_named else "error", "error_message": message if is_named else error}
     import traceback
 
     kind = type(error)

@@ -125,6 +125,7 @@ class Runs:
     def agent(
         self, run: Any, name: str, *, within: Iterable[Any] = (), input: Any = None, common: Common | None = None,  # noqa: A002
         thread: str | None = None, session: dict[str, Any] | None = None, enter: bool = True, about: Any = None,
+        framework: str | None = None,
     ) -> None:  # fmt: skip
         """An agent begins; outside of everything, with a session of its own.
 
@@ -139,6 +140,7 @@ class Runs:
             enter: whether the code that follows in this context is the agent's. If it is not, as where a generator
                 tells of the agent to whom it gives values, the steps of the agent say that they are `within` it.
             about: what is to be known later.
+            framework: what this agent is built on, where one adapter tells of the agents of many.
         """
         if context.paused:
             return
@@ -147,9 +149,9 @@ class Runs:
             handed = self._handed.pop((scope.session.id, name), None)
             if handed is not None:
                 common = {"upstream_event_ids": [handed], **(common or {})}
-            self.describe(scope, thread)
+            self.describe(scope, thread, framework)
             session = None
-        span = AgentSpan(name, self.framework, plain(input), common, thread=thread, **(session or {}))
+        span = AgentSpan(name, framework or self.framework, plain(input), common, thread=thread, **(session or {}))
         with inside(scope):
             span.open()
         self._enter(run, span, span._inside, enter=enter, about=about)
@@ -209,6 +211,14 @@ class Runs:
         return span
 
     @faults.guarded
+    def dropped(self, run: Any) -> None:
+        """Say that a run, begun as a model call, was none."""
+        known = self._runs.get(run)
+        if known is not None and isinstance(known.span, ModelSpan):
+            known.span.seen = True
+        self.ended(run)
+
+    @faults.guarded
     def handoff(
         self, source: str | None, target: str, *, name: str | None = None, arguments: Any = None,
         call_id: str | None = None, within: Iterable[Any] = (),
@@ -244,11 +254,11 @@ class Runs:
         known = self._runs.get(run)
         return None if known is None else known.about
 
-    def describe(self, scope: Scope, thread: str | None) -> None:
+    def describe(self, scope: Scope, thread: str | None, framework: str | None = None) -> None:
         """Say of a session what it is built on and a turn of, unless the user did."""
         session, learned = scope.session, {}
         if session.framework is None:
-            session.framework = learned["framework"] = self.framework
+            session.framework = learned["framework"] = framework or self.framework
         if session.thread is None and thread is not None:
             session.thread = learned["thread"] = thread
         if learned and session.sampled:

@@ -51,6 +51,12 @@ def adapter(hook: None) -> Iterator[None]:
     frameworks.uninstall()
 
 
+@pytest.fixture
+def not_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No framework is recorded because a session begins."""
+    monkeypatch.setenv("PEAKY_PEEK_AUTO_PATCH", "openai")
+
+
 _clients: list[OpenAIChatCompletionClient] = []
 
 
@@ -443,6 +449,7 @@ async def test_agents_of_the_users_own_are_recorded_whenever_their_class_was_mad
     """)
 
 
+@pytest.mark.usefixtures("not_by_itself")
 async def test_agents_that_have_run_before_are_recorded_and_all_is_put_back(store: Database, server: Loopback) -> None:
     frameworks.uninstall()
     before = _methods()
@@ -474,6 +481,7 @@ def _methods() -> dict[str, Any]:
     }
 
 
+@pytest.mark.usefixtures("not_by_itself")
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_the_application_sees_what_it_sees_without_us(server: Loopback, streamed: bool) -> None:
     async def seen() -> list[tuple[Any, ...]]:
