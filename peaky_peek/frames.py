@@ -127,7 +127,7 @@ def tool_calls(session: Any = None) -> pd.DataFrame:
     """Return one row per call of a tool: the call with its result.
 
     `status` is that of the result: what was recorded, else error if it has one, else ok. `llm_call_id` is the
-    `event_id` in `llm_calls` of the model call that asked for it.
+    `event_id` in `llm_calls` of the model call that asked for it. `server` is the MCP server that it ran on.
 
     Args:
         session: as for `events`.
@@ -138,6 +138,8 @@ def tool_calls(session: Any = None) -> pd.DataFrame:
         for call, result in calls.pairs(found, ToolCall, ToolResult):
             row = _merged(call, result) | {"result_id": result and result.id}
             row["llm_call_id"] = asked_by.get(row["event_id"])
+            servers = (one.data.get("server") for one in (result, call) if one is not None)
+            row["server"] = next((server for server in servers if isinstance(server, str)), None)
             if result:
                 row.setdefault("status", "error" if result.failed else "ok")
             rows.append(row)

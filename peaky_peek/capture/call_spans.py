@@ -99,10 +99,16 @@ class ToolSpan(CallSpan):
         """The event that the span ended with."""
         self.facts: dict[str, Any] = {}
         """What is learned while it runs; `data` of the result."""
+        self.failure: str | None = None
+        """What went wrong in it, if whoever runs it makes a result of that."""
         self._common: Common = common or {}
         self._awaits_function = by_framework
         self._around: ToolSpan | None = None
         """The span of the framework that this is the function of."""
+
+    def close(self, error: BaseException | str | None = None) -> None:
+        """End, with `output`, an error, or what went wrong in it."""
+        super().close(self.failure if error is None else error)
 
     def _recorded(self) -> Callable[[], Any] | None:
         if self._around is not None:

@@ -87,7 +87,7 @@ SCHEMA = Schema(
     tool_calls={
         **_PLACE,
         "result_id": "str",
-        "tool_name": "str",
+        **dict.fromkeys("tool_name server".split(), "str"),
         **dict.fromkeys("arguments result".split(), "object"),
         "error": "str",
         "status": STATUS,

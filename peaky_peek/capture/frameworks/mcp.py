@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from peaky_peek.capture import faults
 from peaky_peek.capture.call_spans import ToolSpan
-from peaky_peek.capture.context import CURRENT
+from peaky_peek.capture.context import CURRENT, HERE
 from peaky_peek.capture.patching import Method, Patch, Patches
 
 _servers: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
@@ -50,16 +50,17 @@ def _naming(original: Method) -> Method:
 
 def _recorded(original: Method) -> Method:
     async def call_tool(self: Any, *args: Any, **kwargs: Any) -> Any:
-        span = _span(self, args, kwargs) if _patches.installed else None
-        if span is None:
+        if not _patches.installed:
             return await original(self, *args, **kwargs)
-        with span.place:
+        tool, span = _begun(self, args, kwargs) or (None, None)
+        with HERE if span is None else span.place:
             try:
                 result = await original(self, *args, **kwargs)
             except BaseException as error:
-                span.close(error)
+                if span is not None:
+                    span.close(error)
                 raise
-        _close(span, result)
+        _ended(tool, span, result)
         return result
 
     return call_tool
@@ -73,38 +74,47 @@ _patches = Patches(
 
 @faults.guarded
 def _remember(session: Any, result: Any) -> None:
-    if (said := getattr(result, "serverInfo", None)) is not None:
-        _servers[session] = said.name
+    if (info := _field(result, "server_info", "serverInfo")) is not None:
+        _servers[session] = info.name
 
 
 @faults.guarded
-def _span(session: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> ToolSpan | None:
-    """Begin a call, or add the server to the call that this is already recorded as."""
+def _begun(session: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[ToolSpan, ToolSpan | None]:
+    """Begin a call. Return the span that it is recorded as, and that span again if it is our own."""
     given = {**dict(zip(("name", "arguments"), args, strict=False)), **kwargs}
-    tool_name = str(given.get("name"))
+    name = str(given.get("name"))
     facts = {"server": server} if (server := _server(session)) else {}
     scope = CURRENT.get()
     around = None if scope is None else scope.tool
-    if around is not None and _is_call_of(around.name, tool_name):
+    if around is not None and _is_call_of(around.name, name):
         around.facts.update(facts)
-        return None
-    return ToolSpan(tool_name, given.get("arguments"), by_framework=True, common={"data": facts}).open()
+        return around, None
+    own = ToolSpan(name, given.get("arguments"), by_framework=True, common={"data": facts})
+    return own, own.open()
 
 
 @faults.guarded
-def _close(span: ToolSpan, result: Any) -> None:
+def _ended(tool: ToolSpan | None, own: ToolSpan | None, result: Any) -> None:
+    """End a call that was answered; the answer may be that it failed, which not every framework lets be seen."""
+    if tool is None:
+        return
     said = _said(result)
-    if getattr(result, "isError", None) or getattr(result, "is_error", None):
-        span.close(said if isinstance(said, str) and said else json.dumps(said))
-    else:
-        span.output = said
-        span.close()
+    is_error = _field(result, "is_error", "isError")
+    tool.failure = (said if isinstance(said, str) and said else json.dumps(said)) if is_error else None
+    if own is not None:
+        own.output = None if is_error else said
+        own.close()
 
 
 def _server(session: Any) -> str | None:
     """Return what a server calls itself."""
     info = getattr(session, "server_info", None)
     return _servers.get(session) if info is None else info.name
+
+
+def _field(value: Any, name: str, name_in_mcp_1: str) -> Any:
+    """Return a field by its name of today: the old one, where it is there for old code, warns."""
+    return getattr(value, name) if hasattr(value, name) else getattr(value, name_in_mcp_1, None)
 
 
 def _is_call_of(recorded: str, tool_name: str) -> bool:
