@@ -353,15 +353,15 @@ def test_a_conversation_grows_by_what_is_new(store: Database, server: Loopback, 
     history: list[Any] = []
     raw, sizes = 0, {}
     with pp.trace_session("long"):
-        for turn in range(1, 41):
+        for turn in range(1, 51):
             history.append({"role": "user", "content": f"Question {turn}: " + "and what about this? " * 80})
             server.answer(anthropic_message(f"Answer {turn}: " + "it depends on that. " * 80))
             answer = ask(client, history, system="You are a patient assistant. " * 20, tools=TOOLS)
             raw += len(str(server.requests[-1].body))
             history.append({"role": "assistant", "content": [block.to_dict() for block in answer.content]})
-            sizes[turn] = stored_bytes(store) if turn in (20, 40) else 0
-    assert sizes[40] / sizes[20] <= 2.1
-    assert sizes[40] <= 0.15 * raw
+            sizes[turn] = stored_bytes(store) if turn in (25, 50) else 0
+    assert sizes[50] / sizes[25] <= 2.1
+    assert sizes[50] <= 0.10 * raw
     requests = events(store, "llm_request")
     assert requests[-1].messages[1:] == history[:-1]
 

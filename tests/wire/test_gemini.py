@@ -311,13 +311,13 @@ def test_a_conversation_grows_by_what_is_new(store: Database, server: Loopback, 
     sizes, raw = {}, 0
     with pp.trace_session("long"):
         chat = client.chats.create(model=MODEL)
-        for turn in range(1, 41):
+        for turn in range(1, 51):
             server.answer(gemini(f"Answer {turn}: " + "it depends on that. " * 80))
             chat.send_message(f"Question {turn}: " + "and what about this? " * 80)
             raw += len(str(server.requests[-1].body))
-            sizes[turn] = stored_bytes(store) if turn in (20, 40) else 0
-    assert sizes[40] / sizes[20] <= 2.1
-    assert sizes[40] <= 0.15 * raw
+            sizes[turn] = stored_bytes(store) if turn in (25, 50) else 0
+    assert sizes[50] / sizes[25] <= 2.1
+    assert sizes[50] <= 0.10 * raw
     assert events(store, "llm_request")[-1].messages == server.requests[-1].body["contents"]
 
 
