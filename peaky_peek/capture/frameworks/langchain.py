@@ -33,7 +33,7 @@ MACHINERY = ("langchain_core.callbacks.manager", "peaky_peek.capture.faults", __
 
 runs = Runs("langchain")
 pauses = Pauses()
-checkpoints = langgraph.Checkpoints(runs)
+loops = langgraph.Loops(runs)
 sessions: dict[Any, dict[str, Any]] = {}
 """What is asked for of the session of a run that is about to begin: its name, id and tags."""
 _hooks: list[tuple[ContextVar[Any], list[Any]]] = []
@@ -51,7 +51,7 @@ def install() -> None:
     variable = ContextVar("peaky_peek_langchain", default=handler)  # as the default it is there in every thread
     context.register_configure_hook(variable, inheritable=True)
     _hooks.append((variable, context._configure_hooks))
-    checkpoints.install()
+    loops.install()
     langchain_tape.patches.install()
 
 
@@ -61,7 +61,7 @@ def uninstall() -> None:
         registered[:] = [hook for hook in registered if hook[0] is not variable]
         variable.get().on = False  # what runs now has it already
     _hooks.clear()
-    checkpoints.uninstall()
+    loops.uninstall()
     langchain_tape.patches.uninstall()
     runs.clear()
     pauses.clear()

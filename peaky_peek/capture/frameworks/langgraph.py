@@ -171,15 +171,19 @@ def handed_to(value: Any, place: Place | None) -> list[str]:
     return [start.agent_at(node) or node for node in nodes if isinstance(node, str) and node != _END]
 
 
-class Checkpoints:
-    """Records what LangGraph's checkpointers save.
+class Loops:
+    """Looks at how LangGraph runs a graph step by step, for what no callback tells.
 
-    Each saver is a class of its own, so it is the one place looked at where all of them are given what to save.
+    That is what checkpointers save (each is a class of its own, here all are given what to save), and that a graph
+    stops at a breakpoint.
     """
 
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
-        self._patches = Patches(Patch("langgraph.pregel._loop", "PregelLoop", ("_put_checkpoint",), self._told))
+        self._patches = Patches(
+            Patch("langgraph.pregel._loop", "PregelLoop", ("_put_checkpoint",), self._told),
+            Patch("langgraph.pregel._loop", "PregelLoop", ("_suppress_interrupt",), self._stopping),
+        )
         self.install, self.uninstall = self._patches.install, self._patches.uninstall
 
     def _told(self, original: Method) -> Method:
@@ -191,6 +195,20 @@ class Checkpoints:
             return done
 
         return put_checkpoint
+
+    def _stopping(self, original: Method) -> Method:
+        def suppress_interrupt(loop: Any, *args: Any, **kwargs: Any) -> Any:
+            if self._patches.installed:
+                self._stop(loop)
+            return original(loop, *args, **kwargs)
+
+        return suppress_interrupt
+
+    @faults.guarded
+    def _stop(self, loop: Any) -> None:
+        place = self._runs.about(getattr(loop.manager, "run_id", None))
+        if place is not None and loop.status in ("interrupt_before", "interrupt_after"):
+            place.graph.awaits[loop.status] = sorted({task.name for task in loop.tasks.values()})
 
     @faults.guarded
     def _record(self, loop: Any, before: str | None) -> None:

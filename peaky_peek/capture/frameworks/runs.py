@@ -96,10 +96,10 @@ Span = AgentSpan | ToolSpan | ModelSpan
 class _Run:
     """Something under way, and the place where events went before it began."""
 
-    __slots__ = ("about", "before", "inside", "span")
+    __slots__ = ("about", "before", "inside", "span", "within")
 
-    def __init__(self, span: Span | None, inside: Scope | None, about: Any = None) -> None:
-        self.span, self.inside, self.about = span, inside, about
+    def __init__(self, span: Span | None, inside: Scope | None, within: Any, about: Any) -> None:
+        self.span, self.inside, self.within, self.about = span, inside, within, about
         self.before = CURRENT.get()
 
 
@@ -154,14 +154,14 @@ class Runs:
         span = AgentSpan(name, framework or self.framework, plain(input), common, thread=thread, **(session or {}))
         with inside(scope):
             span.open()
-        self._enter(run, span, span._inside, enter=enter, about=about)
+        self._enter(run, span, span._inside, within, enter=enter, about=about)
 
     @faults.guarded
     def step(self, run: Any, *, within: Iterable[Any] = (), about: Any = None) -> None:
         """Something begins that is not recorded itself: what happens in it happens in what it is in."""
         scope = self._scope(within)
         if scope is not None:
-            self._enter(run, None, scope, about=about)
+            self._enter(run, None, scope, within, about=about)
 
     @faults.guarded
     def tool(
@@ -172,7 +172,7 @@ class Runs:
         span = ToolSpan(name, plain(arguments), call_id, by_framework=True, common=common)
         scope = self._scope(within)
         span.open(None if scope is None else replace(scope, model=None))
-        self._enter(run, span, span.inside, about=about)
+        self._enter(run, span, span.inside, within, about=about)
 
     @faults.guarded
     def model(self, run: Any, request: Callable[[], dict[str, Any]], *, within: Iterable[Any] = ()) -> None:
@@ -180,7 +180,7 @@ class Runs:
         scope = self._scope(within) or context.scope_for_event()
         if scope is not None:
             span = ModelSpan(scope, request)
-            self._enter(run, span, span.inside)
+            self._enter(run, span, span.inside, within)
 
     @faults.guarded
     def ended(
@@ -188,6 +188,8 @@ class Runs:
         response: Callable[[], dict[str, Any]] = dict, common: Common | None = None,
     ) -> Span | None:  # fmt: skip
         """Say that a run is over, with its output or an error; return what it was recorded as.
+
+        When it is cancelled, so is what is under way in it: frameworks do not tell of that.
 
         Args:
             run: its id; one that is not under way is passed over.
@@ -199,6 +201,9 @@ class Runs:
         known = self._runs.pop(run, None)
         if known is None:
             return None
+        if isinstance(error, BaseException) and not isinstance(error, Exception):
+            for each in [each for each, other in list(self._runs.items()) if other.within == run]:
+                self.ended(each, error=error)
         if known.inside is not None and CURRENT.get() is known.inside:
             CURRENT.set(open_around(known.before))
         span = known.span
@@ -269,14 +274,18 @@ class Runs:
         self._runs.clear()
         self._handed.clear()
 
+    def _around(self, within: Iterable[Any]) -> Any:
+        return next((run for run in within if run in self._runs), None)
+
     def _scope(self, within: Iterable[Any]) -> Scope | None:
-        known = next((self._runs[run] for run in within if run in self._runs), None)
-        return open_around(CURRENT.get()) if known is None else known.inside
+        around = self._around(within)
+        return open_around(CURRENT.get()) if around is None else self._runs[around].inside
 
     def _enter(
-        self, run: Any, span: Span | None, scope: Scope | None, *, enter: bool = True, about: Any = None
-    ) -> None:
-        self._runs[run] = _Run(span, scope, about)
+        self, run: Any, span: Span | None, scope: Scope | None, within: Iterable[Any], *, enter: bool = True,
+        about: Any = None,
+    ) -> None:  # fmt: skip
+        self._runs[run] = _Run(span, scope, self._around(within), about)
         if scope is not None:
             scope.by_framework = scope.by_framework or span is not None
             if span is not None:

@@ -351,6 +351,19 @@ def test_a_tool_that_waits_for_somebody_has_paused_and_did_not_fail(server: Loop
     assert [row["status"] for row in sessions(store)] == ["interrupted", "completed"]
 
 
+@pytest.mark.parametrize("at", ["interrupt_before", "interrupt_after"])
+async def test_a_graph_that_stops_at_a_breakpoint_has_paused(store: Database, at: str) -> None:
+    nodes = {"book": lambda _: {"hotel": "Ritz"}, "pay": lambda _: {}}
+    where = {at: ["pay" if at == "interrupt_before" else "book"]}
+    graph = trip(**nodes).compile(name="trip", checkpointer=InMemorySaver(), **where)
+    graph.invoke({"city": "Paris"}, thread("t-1"))
+    graph.invoke(None, thread("t-1"))
+    await graph.ainvoke({"city": "Paris"}, thread("t-2"))
+    assert [row["status"] for row in sessions(store)] == ["interrupted", "completed", "interrupted"]
+    for paused in (events(store, "agent_end")[1], events(store, "agent_end")[-1]):
+        assert paused.output["__interrupt__"] == [{"id": at, "value": ["pay"]}]
+
+
 @pytest.mark.parametrize("mode", ["batched", "per_call"])
 @pytest.mark.parametrize("verdict", ["reject", "approve"])
 def test_an_approval_is_a_safety_check(server: Loopback, store: Database, mode: Any, verdict: str) -> None:

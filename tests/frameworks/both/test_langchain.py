@@ -9,6 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from langchain.agents.middleware import ToolErrorMiddleware
+from langchain_core.tools import tool
 
 import peaky_peek as pp
 from peaky_peek.capture import frameworks, transport
@@ -168,6 +170,40 @@ def test_the_application_sees_the_same_with_and_without_us(server: Loopback, sto
     frameworks.uninstall()
     transport.uninstall()
     assert run() == recorded
+
+
+async def test_what_is_under_way_when_an_agent_is_cancelled_is_cancelled_too(server: Loopback, store: Database) -> None:
+    begun = asyncio.Event()
+
+    @tool
+    async def wait(city: str) -> str:
+        """Wait for a room."""
+        begun.set()
+        return await asyncio.Future()
+
+    server.answer(calls("c1", "wait", city="Rome"))
+    running = asyncio.create_task(ainvoke(agent(server, wait)))
+    await begun.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert outline(store, states=False).splitlines() == [
+        "session guide langchain interrupted", "  agent guide (cancelled)", "    llm gpt-4o-mini 11/7",
+        "    decision wait", "    tool wait {'city': 'Rome'} !! CancelledError:  (cancelled)",
+    ]  # fmt: skip
+
+
+def test_a_tool_whose_failure_the_agent_gets_over_has_failed(server: Loopback, store: Database) -> None:
+    server.answer(calls("c1", "book", city="Rome"), message("None."))
+    agent(server, middleware=[ToolErrorMiddleware(lambda error, *_: str(error))]).invoke(ASK)
+    assert outline(store, states=False) == tree("""
+        session guide langchain completed
+          agent guide
+            llm gpt-4o-mini 11/7
+            decision book
+            tool book {'city': 'Rome'} !! ValueError: no hotel in Rome (error)
+            llm gpt-4o-mini 11/7
+    """)
 
 
 def test_a_call_that_is_retried_is_one(server: Loopback, store: Database) -> None:
