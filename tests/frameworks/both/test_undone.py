@@ -15,9 +15,9 @@ from tests.frameworks import environments
 INSTALLED = {name for names in metadata.packages_distributions().values() for name in names}
 HERE = [adapter for adapter in frameworks.ADAPTERS if adapter.distribution in INSTALLED]
 PACKAGES = (
-    *snapshots.STANDARD, "agent_framework", "agents", "anthropic", "autogen_agentchat", "autogen_core", "autogen_ext",
-    "crewai", "httpx", "httpx2", "langchain", "langchain_core", "langgraph", "llama_index",
-    "llama_index_instrumentation", "openai", "opentelemetry", "pydantic_ai",
+    *snapshots.STANDARD, "agent_framework", "agents", "aiohttp", "anthropic", "autogen_agentchat", "autogen_core",
+    "autogen_ext", "crewai", "httpx", "httpx2", "langchain", "langchain_core", "langgraph", "llama_index",
+    "llama_index_instrumentation", "mcp", "openai", "opentelemetry", "pydantic_ai",
 )  # fmt: skip
 
 
