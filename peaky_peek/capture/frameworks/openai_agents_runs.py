@@ -113,7 +113,7 @@ def _begin_workflow(key: str, trace_id: str, name: str, group: str | None = None
         name = messages.agent_name(start.agent)
     known = _sessions.get(trace_id)
     workflow = workflows.begin(
-        name, FRAMEWORK, input=start and messages.given(start.input), thread=group or (start and start.thread),
+        name, FRAMEWORK, input=start and messages.given(start.input), thread=group,
         session_id=None if known in context.open_sessions else known,
     )  # fmt: skip
     if workflow is not None:
@@ -151,7 +151,8 @@ def _agent_begins(span: Any) -> None:
 
 
 def _agent_ends(span: Any, seen: Seen, error: BaseException | None) -> None:
-    runs.ended(_model(span.span_id), error=error)
+    is_stopped = hasattr(error, "guardrail_result")  # then it was not the model that failed
+    runs.ended(_model(span.span_id), error=GeneratorExit() if is_stopped else error)
     told = span.error or {}
     is_handled = seen.output is not None and "guardrail" not in (told.get("data") or {})
     said = None if error is not None or is_handled else messages.error_text(told)
@@ -162,10 +163,6 @@ def _agent_ends(span: Any, seen: Seen, error: BaseException | None) -> None:
             workflow.output = agent.output if seen.output is not None else workflow.output
             if scope is not None and scope.outside is not None and scope.outside.agent is None:
                 workflow.error = said  # of a stream only its reader is told by an exception
-
-
-def _turn_ends(span: Any, _: Seen, error: BaseException | None) -> None:
-    runs.ended(_model(span.parent_id), error=error)
 
 
 def _tool_ends(span: Any, seen: Seen, error: BaseException | None) -> None:
@@ -202,10 +199,10 @@ def _nothing(span: Any) -> None:
 
 
 _BEGINS: dict[str, Callable[[Any], None]] = {
-    "task": _task_begins, "agent": _agent_begins, "turn": _nothing, "function": _nothing, "handoff": _handoff_begins,
+    "task": _task_begins, "agent": _agent_begins, "function": _nothing, "handoff": _handoff_begins,
 }  # fmt: skip
 _ENDS: dict[str, Callable[[Any, Seen, BaseException | None], None]] = {
-    "task": _task_ends, "agent": _agent_ends, "turn": _turn_ends, "function": _tool_ends, "handoff": _handoff_ends,
+    "task": _task_ends, "agent": _agent_ends, "function": _tool_ends, "handoff": _handoff_ends,
 }  # fmt: skip
 
 

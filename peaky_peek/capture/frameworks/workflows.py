@@ -42,7 +42,7 @@ class Workflow:
         self._opened_in = os.getpid()
         self._before = CURRENT.get()
         parent_id = None if around is None else around.parent_id
-        self._inside = Scope(self._session, parent_id, None, outside=self._before, by_framework=True)
+        self._inside = Scope(self._session, parent_id, None, outside=self._before)
         CURRENT.set(self._inside)
 
     @property

@@ -322,15 +322,22 @@ async def test_a_stream_that_nobody_reads_to_its_end(store: Database, server: Lo
     """)
 
 
-async def test_without_task_and_turn_spans(store: Database, server: Loopback, model: Any) -> None:
-    server.answer(response(function_call("c1", "weather", city="Rome")), response("Sunny."))
+async def test_without_task_and_turn_spans(store: Database) -> None:
+    agent = guide(local_model())
     plain = RunConfig(tracing={"include_task_and_turn_spans": False})
-    await Runner.run(guide(model), "Weather?", run_config=plain)
+    await Runner.run(agent, "Weather?", run_config=plain)
+    with pytest.raises(RuntimeError):
+        await Runner.run(agent, "More?", run_config=plain)
     assert outline(store) == tree("""
         session guide OpenAI Agents completed
           agent guide 'Weather?' -> 'Sunny.'
-            llm gpt-4o-mini 11/7
+            llm Local 11/7
             decision weather
             tool weather {'city': 'Rome'} -> {'city': 'Rome', 'sky': 'clear'}
-            llm gpt-4o-mini 11/7
+            llm Local 11/7
+        session guide OpenAI Agents failed
+          agent guide 'More?' (error)
+            llm Local (error)
+              error RuntimeError nothing to say
+            error RuntimeError nothing to say
     """)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import textwrap
 from contextlib import nullcontext
 from typing import Any
@@ -13,7 +14,9 @@ from agents import (
     InputGuardrailTripwireTriggered,
     MaxTurnsExceeded,
     ModelRefusalError,
+    ModelResponse,
     OutputGuardrailTripwireTriggered,
+    RunHooks,
     Runner,
     ToolGuardrailFunctionOutput,
     ToolInputGuardrailTripwireTriggered,
@@ -25,7 +28,7 @@ from agents import (
 )
 
 from peaky_peek.store import Database
-from tests.frameworks.a.openai_agents.guides import climate, guide, streamed
+from tests.frameworks.a.openai_agents.guides import Local, climate, guide, streamed
 from tests.frameworks.trees import events, outline, sessions, tree
 from tests.loopback import Loopback, function_call, message, response, response_stream
 
@@ -231,4 +234,53 @@ async def test_an_agent_that_is_answered_for_at_its_limit_did_not_fail(
             llm gpt-4o-mini 11/7
             decision weather
             tool weather {'city': 'Rome'} -> {'city': 'Rome', 'sky': 'clear'}
+    """)
+
+
+async def test_a_model_that_is_stopped_by_a_guardrail_did_not_fail(store: Database) -> None:
+    class Silent(Local):
+        async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
+            asked.set()
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    @input_guardrail
+    async def strict(context: Any, agent: Any, said: Any) -> GuardrailFunctionOutput:
+        await asked.wait()
+        return GuardrailFunctionOutput(None, tripwire_triggered=True)
+
+    asked = asyncio.Event()
+    with pytest.raises(InputGuardrailTripwireTriggered):
+        await Runner.run(guide(Silent(), input_guardrails=[strict]), "Weather?")
+    assert outline(store) == tree("""
+        session guide OpenAI Agents failed
+          agent guide 'Weather?' (error)
+            llm Silent (cancelled)
+            safety_check strict block
+            error agents.exceptions.InputGuardrailTripwireTriggered Guardrail InputGuardrail triggered tripwire
+    """)
+
+
+async def test_a_guardrail_that_is_slower_than_the_agent_stops_it_all_the_same(
+    store: Database, server: Loopback, model: Any
+) -> None:
+    class Returned(RunHooks[Any]):
+        async def on_agent_end(self, *_: Any) -> None:
+            over.set()
+
+    @input_guardrail
+    async def slow(context: Any, agent: Any, said: Any) -> GuardrailFunctionOutput:
+        await over.wait()
+        return GuardrailFunctionOutput(None, tripwire_triggered=True)
+
+    over = asyncio.Event()
+    server.answer(response_stream("Sunny."))
+    with pytest.raises(InputGuardrailTripwireTriggered):
+        await streamed(guide(model, input_guardrails=[slow]), "Weather?", hooks=Returned())
+    assert outline(store) == tree("""
+        session guide OpenAI Agents failed
+          agent guide 'Weather?' -> 'Sunny.' (error)
+            llm gpt-4o-mini 11/7
+            safety_check slow block
+            error error Guardrail tripwire triggered
     """)

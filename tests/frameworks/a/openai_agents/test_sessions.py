@@ -26,6 +26,7 @@ async def test_a_session_is_named_as_the_user_calls_it_and_knows_its_conversatio
     with closing(SQLiteSession("talk-1")) as memory:
         await Runner.run(guide(model), "1", session=memory)
     await Runner.run(guide(model), "2", run_config=RunConfig(group_id="talk-2", workflow_name="Weather desk"))
+    assert context.current() is None
     with trace("Day", group_id="talk-3"):
         await Runner.run(guide(model), "3")
         await Runner.run(guide(model), "4")
@@ -131,3 +132,12 @@ async def test_who_switches_tracing_off_still_has_the_model_calls(
         "  tool add {'a': 1, 'b': 2} -> '3' (derived)",
         "  llm gpt-4o-mini 11/7",
     ]
+
+
+async def test_what_fails_between_agents_fails_the_session_of_their_trace(store: Database) -> None:
+    with pytest.raises(ValueError, match="seven"), trace("Day"):
+        int("seven")
+    assert outline(store) == tree("""
+        session Day OpenAI Agents failed
+          error ValueError invalid literal for int() with base 10: 'seven'
+    """)

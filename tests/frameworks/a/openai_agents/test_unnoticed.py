@@ -10,9 +10,11 @@ import pytest
 from agents import Agent, AgentHooks, InputGuardrail, RunHooks, Runner, TracingProcessor, add_trace_processor
 from agents.run import AgentRunner
 from agents.tracing import get_trace_provider
+from agents.tracing.provider import DefaultTraceProvider
 from agents.tracing.spans import SpanImpl
 
 from peaky_peek.capture import frameworks
+from peaky_peek.capture.frameworks.openai_agents_runs import PROCESSOR
 from peaky_peek.store import Database
 from tests.frameworks.a.openai_agents.guides import answers, broken, guide, streamed, weather
 from tests.frameworks.trees import outline
@@ -114,3 +116,10 @@ def test_a_package_of_the_users_of_the_same_name_is_left_alone(monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "agents", ModuleType("agents"))
     frameworks.install(frozenset({"openai_agents"}))
     assert not hasattr(AgentRunner.run, "__wrapped__")
+
+
+def test_our_processor_is_there_whenever_the_provider_is_made() -> None:
+    frameworks.uninstall()
+    frameworks.install(frozenset({"openai_agents"}))
+    assert PROCESSOR in get_trace_provider()._multi_processor._processors
+    assert PROCESSOR in DefaultTraceProvider()._multi_processor._processors
