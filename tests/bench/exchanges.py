@@ -53,8 +53,15 @@ class Played(NamedTuple):
 
 def read(path: Path) -> Iterator[Row]:
     """Yield the exchanges of a file."""
-    with gzip.open(path, "rt") if path.suffix == ".gz" else path.open() as lines:
-        yield from (json.loads(line) for line in lines if line.strip())
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            try:
+                row = json.loads(line) if line.strip() else None
+            except ValueError as error:
+                print(f"line {number} is no JSON: {error}", file=sys.stderr)
+                continue
+            if isinstance(row, dict):
+                yield row
 
 
 def differences(rows: Iterable[Row], db: Path) -> Iterator[tuple[Row, list[Difference]]]:

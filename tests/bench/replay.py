@@ -77,7 +77,7 @@ def reply_to(row: Row) -> Reply:
     raw = body.encode("utf-8", "surrogatepass") if isinstance(body, str) else json.dumps(body).encode()
     streams = bool(row.get("stream"))
     end = b"\r\n\r\n" if b"\r\n\r\n" in raw else b"\n\n"
-    chunks = [event for event in raw.replace(end, end + b"\0").split(b"\0") if event] if streams else [raw]
+    chunks = [event for event in raw.replace(end, end + b"\0").split(b"\0") if event] if streams else [raw] * bool(raw)
     kind = row.get("content_type") or ("text/event-stream" if streams else "application/json")
     headers = {str(name).lower(): str(value) for name, value in (row.get("response_headers") or {}).items()}
     kept = {name: value for name, value in headers.items() if name not in _OF_THE_LINE}
@@ -186,7 +186,7 @@ def _take(answer: Any, outcome: Outcome, total: Callable[[Outcome], Any] | None)
         outcome.objects.extend(answer)
     finally:
         try:
-            outcome.whole = total(outcome)
+            outcome.whole = total(outcome) if outcome.objects else None
         except Exception as error:  # noqa: BLE001 - it is not made for every stream
             outcome.no_sum = f"{type(error).__name__}: {error}"
 

@@ -13,8 +13,12 @@ from pydantic import BaseModel
 
 from tests.bench.replay import Outcome, Row
 
-_HOSTS = {"azure.com": "azure", "deepseek.com": "deepseek", "openrouter.ai": "openrouter", "groq.com": "groq",
-          "anthropic.com": "anthropic", "googleapis.com": "google", "openai.com": "openai"}  # fmt: skip
+_HOSTS = {
+    "azure.com": "azure", "deepseek.com": "deepseek", "openrouter.ai": "openrouter", "groq.com": "groq",
+    "anthropic.com": "anthropic", "googleapis.com": "google", "mistral.ai": "mistral", "together.xyz": "together",
+    "fireworks.ai": "fireworks", "cerebras.ai": "cerebras", "api.x.ai": "x-ai", "perplexity.ai": "perplexity",
+    "cohere.com": "cohere", "cohere.ai": "cohere", "moonshot.ai": "moonshotai", "voyageai.com": "voyageai",
+}  # fmt: skip
 _USUAL = {"messages": "anthropic", "complete": "anthropic", "gemini": "google"}
 _NOT_SETTINGS = {
     "chat": "model messages tools functions stream", "completions": "model prompt stream",
@@ -29,19 +33,21 @@ def asked(kind: str, row: Row, body: dict[str, Any]) -> dict[str, Any]:
     url = urlsplit(row["uri"])
     named = url.path.split("/deployments/")[1].split("/")[0] if "/deployments/" in url.path else None
     model, _, method = url.path.rpartition("/")[2].rpartition(":")
+    functions = [{"type": "function", "function": each} for each in body.get("functions") or []]
     rest = {name for name in _NOT_SETTINGS[kind].split() if name != "instructions" or isinstance(body.get(name), str)}
     return {
-        "provider": next(
-            (name for end, name in _HOSTS.items() if url.netloc.endswith(end)), _USUAL.get(kind, "openai")
-        ),
+        "provider": _provider(kind, url.netloc),
         "model": body["model"] if isinstance(body.get("model"), str) and body["model"] else named or model or None,
         "messages": _messages(kind, body),
-        "tools": body.get("tools")
-        or [{"type": "function", "function": f} for f in body.get("functions") or []]
-        or None,
+        "tools": body.get("tools") or functions or None,
         "settings": {name: value for name, value in body.items() if name not in rest},
         "stream": body.get("stream") is True or method == "streamGenerateContent",
     }
+
+
+def _provider(kind: str, host: str) -> str:
+    known = next((name for end, name in _HOSTS.items() if host.endswith(end)), "openai")
+    return _USUAL[kind] if kind in _USUAL and known != "google" else known
 
 
 def _messages(kind: str, body: dict[str, Any]) -> list[Any]:
@@ -81,7 +87,10 @@ def _said(kind: str, row: Row, outcome: Outcome) -> dict[str, Any]:
     if outcome.error is None and not isinstance(outcome.whole, (BaseModel, list, dict)):
         return {}  # the SDK had nothing to make an object of
     if outcome.whole is not None and not (isinstance(outcome.whole, list) and not outcome.whole):
-        known = {**_READERS[kind](outcome.whole), **known}
+        try:
+            known = {**_READERS[kind](outcome.whole), **known}
+        except (AttributeError, TypeError, ValueError):
+            return {}  # an object without what makes it an answer: the SDKs check nothing
     return known
 
 

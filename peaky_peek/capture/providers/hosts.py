@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
-_HOST = re.compile(
-    r"https?://(?:[^/?#]*\.)?(azure|deepseek|openrouter|groq|mistral|together|fireworks|cerebras)\.[a-z]+[:/]"
-)
+_PROVIDERS = {
+    "anthropic.com": "anthropic", "azure.cn": "azure", "azure.com": "azure", "azure.us": "azure",
+    "cerebras.ai": "cerebras", "cohere.ai": "cohere",
+    "cohere.com": "cohere", "deepseek.com": "deepseek", "fireworks.ai": "fireworks", "googleapis.com": "google",
+    "groq.com": "groq", "mistral.ai": "mistral", "moonshot.ai": "moonshotai", "moonshot.cn": "moonshotai",
+    "openrouter.ai": "openrouter", "perplexity.ai": "perplexity", "together.ai": "together",
+    "together.xyz": "together", "voyageai.com": "voyageai", "x.ai": "x-ai",
+}  # fmt: skip
+"""Domains, and the names that the price table has for those who sell there."""
 _DEPLOYMENT = re.compile(r"/deployments/([^/?]+)/")
 
 
@@ -16,8 +23,11 @@ def provider(url: str) -> str:
     >>> provider("https://api.deepseek.com/chat/completions"), provider("http://127.0.0.1:8000/v1/chat/completions")
     ('deepseek', 'openai')
     """
-    host = _HOST.match(url)
-    return host[1] if host else "openai"
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return "openai"
+    return _PROVIDERS.get(".".join(host.split(".")[-2:]), "openai")
 
 
 def deployment(url: str) -> str | None:
