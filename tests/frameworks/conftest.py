@@ -41,7 +41,9 @@ for _name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROP
 _THEIR_OWN = (
     "ignore:Cannot set an attribute on 'crewai:ImportWarning",
     "ignore::DeprecationWarning:crewai",
-    "ignore:unclosed <socket:ResourceWarning",
+    "ignore:is_running called from within a step:DeprecationWarning",
+    "ignore:unclosed (<socket|transport):ResourceWarning",
+    "ignore::pydantic.warnings.PydanticDeprecationWarning",
 )
 """Warnings that frameworks raise at themselves, or earn by leaving their clients to the garbage collector."""
 attempts: list[str] = []

@@ -46,6 +46,7 @@ ADAPTERS: tuple[Adapter, ...] = (
     Adapter(
         "LangChain and LangGraph", "langchain", "langchain_core.tracers.context", "langchain-core", "callback handler"
     ),
+    Adapter("LlamaIndex", "llama_index", "llama_index.core.instrumentation", "llama-index-core", "its root dispatcher"),
     Adapter("MCP", "mcp", "mcp.client.session", "mcp", "ClientSession.call_tool"),
     Adapter("OpenAI Agents SDK", "openai_agents", "agents", "openai-agents", "trace processor and run hooks"),
     Adapter("PydanticAI", "pydantic_ai", "pydantic_ai", "pydantic-ai-slim", "Agent.iter and a capability"),

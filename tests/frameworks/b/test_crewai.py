@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import subprocess
@@ -37,6 +38,7 @@ def adapter(hook: None) -> Iterator[None]:
     frameworks.install(frozenset({"crewai"}))
     yield
     frameworks.uninstall()
+    gc.collect()  # here it is known whose clients are left open
     crewai_event_bus.flush()
 
 
