@@ -112,6 +112,11 @@ def test_the_entry_point_of_newer_pythons_does_as_the_older_line(python: Path) -
         assert programs.run("-c", code, python=python, PEAKY_PEEK_AUTO_PATCH=value).stdout == f"{waits}\n"
 
 
+def test_the_doctor_sees_that_it_is_in_place(python: Path) -> None:
+    said = programs.run("-m", "peaky_peek", "doctor", python=python, PEAKY_PEEK_AUTO_PATCH="true").stdout
+    assert "peaky_peek.pth is in place; PEAKY_PEEK_AUTO_PATCH=true records every program that begins here" in said
+
+
 def test_it_waits_for_whatever_is_hooked_into(boot: ModuleType) -> None:
     hooked = {patch.module for patch in transport._patches._patches} | {each.after for each in frameworks.ADAPTERS}
     assert {module.partition(".")[0] for module in hooked} <= boot.AWAITED
@@ -156,7 +161,7 @@ def test_a_list_names_the_frameworks_that_are_hooked_into(monkeypatch: pytest.Mo
     named = {}
     for value in ("all", "openai", "openai,Pydantic-AI"):
         monkeypatch.setenv(autopatch.VARIABLE, value)
-        named[value] = autopatch._named()
+        named[value] = autopatch.named()
     assert named == {"all": None, "openai": frozenset(), "openai,Pydantic-AI": frozenset({"pydantic_ai"})}
 
 

@@ -28,7 +28,7 @@ def install() -> None:
     """
     propagation.install()
     transport.install()
-    frameworks.install(_named())
+    frameworks.install(named())
     if context.fallback is None:  # in a notebook, what ends is a cell, and IPython tells
         ending.install()
 
@@ -45,7 +45,7 @@ def _wanted() -> str:
     return os.environ.get(VARIABLE, "").strip()
 
 
-def _named() -> frozenset[str] | None:
+def named() -> frozenset[str] | None:
     """Return the modules of the adapters that the environment names, None for all."""
     words = {word.strip() for word in _wanted().split(",")} - {""}
     if all(word.lower() in _ALL or word.lower() in _OFF for word in words):

@@ -29,6 +29,11 @@ def uninstall() -> None:
     _patches.uninstall()
 
 
+def missing() -> list[str]:
+    """Return what the HTTP clients that are imported do not have, although it is to be patched."""
+    return _patches.missing()
+
+
 def _holding(original: Method) -> Method:
     def build_request(self: Any, *args: Any, **kwargs: Any) -> Any:
         request = original(self, *args, **kwargs)

@@ -1,4 +1,4 @@
-"""Says whether everything is in place: the store, what waits to enter it, the widgets, and what can show them."""
+"""Says whether everything is in place: the store, what waits to enter it, the widgets, what shows them, the hooks."""
 
 from __future__ import annotations
 
@@ -6,26 +6,18 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
-from typing import NamedTuple
 
 import peaky_peek
 from peaky_peek import widgets
+from peaky_peek.cli import hooks
+from peaky_peek.cli.findings import Finding, version
 from peaky_peek.errors import PeekError
 from peaky_peek.store import Database, health, journal
 from peaky_peek.widgets._text import count
 
-_LIBRARIES = ("ipython", "ipykernel", "anywidget", "ipywidgets", "pandas", "openai")
+_LIBRARIES = ("ipython", "ipykernel", "anywidget", "ipywidgets", "pandas")
 _FRONT_ENDS = ("jupyterlab", "notebook", "marimo")
-
-
-class Finding(NamedTuple):
-    """A fact, and what is wrong with it and what to do, as a sentence."""
-
-    about: str
-    fact: str
-    problem: str | None = None
 
 
 def lines(db: Database) -> Iterator[str]:
@@ -34,7 +26,7 @@ def lines(db: Database) -> Iterator[str]:
     Raises:
         PeekError: at the end, with a sentence for each problem.
     """
-    findings = [_versions(), *_store(db), _widgets(), _front_ends()]
+    findings = [_versions(), *_store(db), _widgets(), _front_ends(), *hooks.findings()]
     for finding in findings:
         yield f"{finding.about:<12}{finding.fact}"
     problems = dict.fromkeys(line for finding in findings for line in (finding.problem or "").splitlines())
@@ -103,5 +95,4 @@ def _front_ends() -> Finding:
 
 
 def _installed(names: tuple[str, ...]) -> list[str]:
-    found = {name for name in names if any(metadata.distributions(name=name))}
-    return [f"{name} {metadata.version(name)}" for name in names if name in found]
+    return [f"{name} {found}" for name in names if (found := version(name))]
