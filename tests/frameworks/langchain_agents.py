@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+from typing import Any, TypedDict
 
 from langchain.agents import create_agent
 from langchain_core.tools import tool
@@ -56,3 +57,23 @@ def team(server: Loopback) -> Any:
 def calls(call_id: str, name: str, **arguments: Any) -> Reply:
     """A model's answer that calls a tool."""
     return message(tool_calls=[tool_call(call_id, name, **arguments)])
+
+
+class Trip(TypedDict, total=False):
+    city: str
+    hotel: str
+
+
+def trip(**nodes: Any) -> StateGraph[Any]:
+    """A graph of nodes that follow each other."""
+    graph = StateGraph(Trip)
+    names = [START, *nodes, END]
+    for name, node in nodes.items():
+        graph.add_node(name, node)
+    for first, second in itertools.pairwise(names):
+        graph.add_edge(first, second)
+    return graph
+
+
+def thread(name: str) -> Any:
+    return {"configurable": {"thread_id": name}}

@@ -95,6 +95,7 @@ class _Handler:
 
     def _learn(self, run: Any) -> None:
         """Remember the session that a run made: the next one continues it."""
+        sessions.pop(run, None)
         scope = runs.scope_of(run)
         if scope is not None:
             self.session_id, self._has_begun = scope.session.id, True
