@@ -148,9 +148,8 @@ def _capability() -> Callable[[_Run], Any]:
             if ctx.partial_output or not (call or output_context.has_function):
                 return await handler(output)
             call = call or _OutputFunction(output_context.function_name)
-            return await _executed(
-                self._run, call, output, handler, is_on_tape=False
-            )  # objects of the application's own
+            # Not from a tape: the application wants an object of its own type.
+            return await _executed(self._run, call, output, handler, is_on_tape=False)
 
     return PeakyPeek
 

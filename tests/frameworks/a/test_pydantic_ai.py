@@ -20,7 +20,9 @@ from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.function import FunctionModel
+from pydantic_ai.models.openai import OpenAIResponsesModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
+from pydantic_ai.providers.openai import OpenAIProvider
 
 import peaky_peek as pp
 from peaky_peek.store import Database
@@ -37,7 +39,17 @@ from tests.frameworks.pydantic_agents import (
     weatherman,
 )
 from tests.frameworks.trees import events, outline, sessions, tree
-from tests.loopback import Loopback, error, message, stream, tool_call
+from tests.loopback import (
+    USAGE,
+    Loopback,
+    error,
+    function_call,
+    message,
+    response,
+    response_stream,
+    stream,
+    tool_call,
+)
 from tests.replies import anthropic_stream, host, tool_use
 
 
@@ -73,39 +85,32 @@ def test_the_session_says_what_is_known_of_the_run(store: Database, server: Loop
 async def test_a_streamed_run_is_recorded_like_any_other(
     store: Database, server: Loopback, model: Any, way: Callable[..., Any], seen: list[str]
 ) -> None:
-    usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
-    server.answer(stream("Sun", "ny.", usage=usage))
+    server.answer(stream(tool_calls=ASKS, usage=USAGE), stream("Sun", "ny.", usage=USAGE))
     assert await way(weatherman(model)) == seen
-    assert outline(store) == tree("""
-        session weatherman pydantic_ai completed
-          agent weatherman 'Weather?' -> 'Sunny.'
-            llm gpt-4o-mini 11/7
-    """)
+    assert outline(store) == RUN
+
+
+@pytest.mark.parametrize("way", [by_run, by_stream])
+async def test_a_responses_model(store: Database, server: Loopback, way: Callable[..., Any]) -> None:
+    provider = OpenAIProvider(base_url=server.url, api_key="test", http_client=client())
+    agent = weatherman(OpenAIResponsesModel("gpt-4o-mini", provider=provider))
+    asks = [function_call("c1", "weather", city="Paris"), function_call("c2", "add", a=1, b=2)]
+    reply = response if way is by_run else response_stream
+    server.answer(reply(*asks), reply("Sunny."))
+    assert "".join(await way(agent)) == "Sunny."
+    assert outline(store) == RUN
 
 
 def test_a_stream_that_is_read_without_an_event_loop_is_recorded_too(
     store: Database, server: Loopback, model: Any, loop: Any
 ) -> None:
-    usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
-    server.answer(stream("Sun", "ny.", usage=usage))
+    server.answer(stream("Sun", "ny.", usage=USAGE))
     with weatherman(model).run_stream_sync("Weather?") as result:
         assert list(result.stream_text(delta=True, debounce_by=None)) == ["Sun", "ny."]
     assert outline(store) == tree("""
         session weatherman pydantic_ai completed
           agent weatherman 'Weather?' -> 'Sunny.'
             llm gpt-4o-mini 11/7
-    """)
-
-
-async def test_a_run_that_the_application_leaves_is_cancelled(store: Database, server: Loopback, model: Any) -> None:
-    server.answer(calls(*ASKS))
-    async with weatherman(model).iter("Weather?") as run:
-        async for node in run:
-            if Agent.is_model_request_node(node):
-                break
-    assert outline(store) == tree("""
-        session weatherman pydantic_ai completed
-          agent weatherman 'Weather?' (cancelled)
     """)
 
 
