@@ -171,6 +171,8 @@ class LLMRequest(Event):
 
 
 _CUT_OFF = ("length", "max_tokens", "max_output_tokens", "model_context_window_exceeded", "MAX_TOKENS")
+_ALSO_SAYS = ("refusal", "embeddings", "audio")
+"""What an answer without text may say in its `data`."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True, repr=False)
@@ -192,7 +194,7 @@ class LLMResponse(Event):
     def suspect(self) -> str | None:
         if self.finish_reason in _CUT_OFF:
             return "cut off at the token limit"
-        said = _says(self.content) or _says(self.tool_calls) or self.data.get("refusal") or self.data.get("embeddings")
+        said = _says(self.content) or _says(self.tool_calls) or any(self.data.get(name) for name in _ALSO_SAYS)
         if not said and self.complete is not False and self.status != "error" and self.finish_reason != "pause_turn":
             return "empty answer"
         return None

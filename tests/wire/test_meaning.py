@@ -119,3 +119,12 @@ def test_an_answer_that_is_sent_back_is_written_once_and_read_whole(
     assert pp.messages("chat").content.tolist() == [each["content"] for each in messages]
     (written,) = store.connection().execute("SELECT group_concat(payload) FROM events").fetchone()
     assert [written.count(answer) for answer in answers] == [1, 1, 1]
+
+
+def test_an_answer_that_is_spoken_is_told_by_its_text_and_size(
+    store: Database, server: Loopback, client: OpenAI
+) -> None:
+    server.answer(message(audio={"id": "audio_1", "data": "aGVsbG8=", "transcript": "Hello!", "expires_at": 1}))
+    ask(client, modalities=["text", "audio"], audio={"voice": "alloy", "format": "wav"})
+    (said,) = events(store, "llm_response")
+    assert (said.data["audio"], said.suspect) == ({"transcript": "Hello!", "bytes": 5}, None)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from peaky_peek.store.exchanges import Exchange
 
+_HOSTED = BLOCK // 2 - 2  # calls at the provider for which an answer has positions
 _LOOK_BACK = 64  # answers among which the one is sought that asked for a tool result
 
 
@@ -183,6 +184,8 @@ def _answered(exchange: Exchange, past: Past, answer: Answer) -> list[Event]:
 
     model = answer.model or asked.model
     hosted = list(_hosted(answer.hosted, place))  # these ran before the answer was there
+    if len(answer.hosted) > _HOSTED:
+        answer.data["hosted_calls"] = len(answer.hosted)
     said = LLMResponse(
         **place(model or provider), duration_ms=duration_ms, status=_status(answer), model=model,
         content=answer.content, thinking=answer.thinking, tool_calls=answer.tool_calls or None,
@@ -205,7 +208,7 @@ def _answered(exchange: Exchange, past: Past, answer: Answer) -> list[Event]:
 
 def _hosted(calls: list[HostedCall], place: Callable[..., dict[str, Any]]) -> Iterator[Event]:
     """Yield the calls of tools that the provider ran itself, and what came of them."""
-    for call in calls[: BLOCK // 2 - 2]:
+    for call in calls[:_HOSTED]:
         data = {"server": call.server} if call.server else {}
         common: dict[str, Any] = {"tool_name": call.name, "call_id": call.call_id, "data": data}
         inside: dict[str, Any] = {"metadata": {"derived": True}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
+from peaky_peek.attachments import described
 from peaky_peek.capture.providers import sse
 from peaky_peek.capture.providers.fields import (
     Answer,
@@ -93,8 +94,17 @@ def _whole(body: Any, status: int, raw: bytes) -> Answer:
         finish_reason=finish_reason,
         usage=usage(body.get("usage")),
         refusal=refusal,
-        data=extra(body, choices),
+        data=extra(body, choices) | _spoken(message),
     )
+
+
+def _spoken(message: dict[str, Any]) -> dict[str, Any]:
+    """Tell what a model said aloud: the text of it, and how much there is to hear."""
+    audio = dict_of(message.get("audio"))
+    if not audio:
+        return {}
+    heard = described({"type": "input_audio", "input_audio": {"data": audio.get("data")}})
+    return {"audio": {"transcript": audio.get("transcript"), "bytes": heard and heard["bytes"]}}
 
 
 def _calls(message: dict[str, Any]) -> list[dict[str, Any]]:
@@ -115,6 +125,7 @@ class _Choice:
         self.texts: defaultdict[str, list[str]] = defaultdict(list)
         self.calls: dict[int, dict[str, Any]] = {}
         self.function: dict[str, Any] = {}
+        self.audio: dict[str, Any] = {}
         self.finish_reason: str | None = None
 
     def add(self, choice: dict[str, Any]) -> bool:
@@ -128,13 +139,21 @@ class _Choice:
             _add_call(self.calls.setdefault(index(call, len(self.calls)), {}), call)
         if function := delta.get("function_call"):
             _add_text(self.function, dict_of(function))
-        return any(texts.values()) or bool(delta.get("tool_calls") or function)
+        if audio := delta.get("audio"):
+            _add_text(self.audio, dict_of(audio))
+        return any(texts.values()) or bool(delta.get("tool_calls") or function or audio)
 
     def message(self) -> dict[str, Any]:
         """Return the message as it would have come in one piece."""
         texts = {name: "".join(pieces) for name, pieces in self.texts.items()}
         tool_calls = [_joined(self.calls[at]) for at in sorted(self.calls)]
-        return {"content": None, **texts, "tool_calls": tool_calls, "function_call": _joined(self.function)}
+        return {
+            "content": None,
+            **texts,
+            "tool_calls": tool_calls,
+            "function_call": _joined(self.function),
+            "audio": _joined(self.audio),
+        }
 
 
 def _add_call(whole: dict[str, Any], call: dict[str, Any]) -> None:
