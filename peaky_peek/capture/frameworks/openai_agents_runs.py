@@ -168,7 +168,8 @@ def _agent_ends(span: Any, seen: Seen, error: BaseException | None) -> None:
 def _tool_ends(span: Any, seen: Seen, error: BaseException | None) -> None:
     data, told = span.span_data, messages.error_text(span.error)
     output = data.output if seen.output is None else seen.output
-    if runs.ended(span.span_id, output, seen.error or error or told) is not None or error is not None:
+    played = getattr(runs.served(span.span_id), "error", None)  # of a tool that is not run: it was when it was recorded
+    if runs.ended(span.span_id, output, seen.error or error or told or played) is not None or error is not None:
         return
     if told is not None:  # it did not run
         check(APPROVAL, "block", rationale=told, blocked_action=data.name, evidence=data.input)
