@@ -294,6 +294,13 @@ def test_malformed_messages_still_read(messages):
     assert isinstance(conversation(request(messages), answered(content={"odd": 1}, tool_calls=[None, "x"])), list)
 
 
+def test_the_preview_of_a_tool_says_which_server_it_ran_on():
+    call, answer = example_events()[4]
+    before = _previews.preview([call, answer])
+    answer.data = {"server": "almanac"}
+    assert _previews.preview([call, answer]) == f"@almanac {before}"
+
+
 def test_previews_are_short_for_the_largest_payload():
     steps = example_events()
     steps[4][1].result = {"log": "y" * 10_000_000, "rows": list(range(100_000))}

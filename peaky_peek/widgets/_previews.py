@@ -18,7 +18,7 @@ _SHOWN = 6
 def preview(events: Sequence[Event]) -> str:
     """Return one line of at most 120 characters about a step, given its events in order."""
     parts = [_opening(events[0]), *(_closing(event) for event in events[1:])]
-    return one_line(" → ".join(part for part in parts if part))
+    return one_line(_server(events) + " → ".join(part for part in parts if part))
 
 
 def brief(value: Any, depth: int = 0) -> str:
@@ -36,6 +36,13 @@ def brief(value: Any, depth: int = 0) -> str:
     if isinstance(value, int) and value.bit_length() > 64:
         return f"an integer of {value.bit_length():,} bits"
     return one_line(str(value), _PART)
+
+
+def _server(events: Sequence[Event]) -> str:
+    """Return the MCP server that a tool ran on."""
+    tools = (event for event in events if isinstance(event, (ToolCall, ToolResult)))
+    servers = [server for event in tools if isinstance(server := event.data.get("server"), str)]
+    return f"@{brief(servers[-1])} " if servers else ""
 
 
 def _brief_items(value: dict[Any, Any] | Sequence[Any], depth: int) -> str:
