@@ -21,7 +21,8 @@ Held = dict[tuple[str, ...], Any]
 def held(*packages: str) -> Held:
     """Every attribute of the loaded modules of these packages, and of each class in them, by its path.
 
-    What is in lists, dictionaries and sets is part of it: registries of callbacks are.
+    What is in lists, dictionaries and sets is part of it: registries of callbacks are. So are lists that the
+    packages' own objects have, as a dispatcher does.
     """
     found: Held = {}
     for name, module in sorted(sys.modules.items()):
@@ -33,7 +34,17 @@ def held(*packages: str) -> Held:
                     found[name, attribute] = _content(value)
                     if issubclass(type(value), type) and value.__module__ == name:
                         found |= {(name, attribute, key): _content(item) for key, item in list(vars(value).items())}
+                    elif str(type(value).__module__).partition(".")[0] in packages:
+                        found |= {(name, attribute, key): _content(item) for key, item in _lists_of(value)}
     return found
+
+
+def _lists_of(value: Any) -> list[tuple[str, Any]]:
+    try:
+        kept = object.__getattribute__(value, "__dict__")
+    except AttributeError:  # it has slots
+        return []
+    return [(key, item) for key, item in list(kept.items()) if type(item) is list]
 
 
 def changes(before: Held, after: Held) -> dict[str, Any]:
@@ -66,7 +77,7 @@ def _is_ours(value: Any) -> bool:
         return any(f"{sep}peaky_peek{sep}" in each.__code__.co_filename for each in (value, *called))
     if type(value) is ContextVar:
         return value.name.startswith("peaky_peek")
-    return type(value).__module__.startswith("peaky_peek")
+    return str(type(value).__module__).startswith("peaky_peek")  # of classes of Cython's it is no text
 
 
 _NOTHING = object()
