@@ -9,7 +9,8 @@
 | where an event belongs | `context` `pairing` `callsite` `git` `program` `ending` |
 | how that place reaches threads and processes | `propagation` `carrier` |
 | how other libraries are patched | `autopatch` `patching` `imports` |
-| model calls on the wire | `transport` `streams` `aiohttp_client` `calls` `background` `bodies` `providers` `pricing` |
+| model calls on the wire | `transport` `streams` `calls` `background` `bodies` `providers` `pricing` |
+| HTTP clients other than httpx | `aiohttp_client` `lm15_client` |
 | from the event to the journal | `recorder` `history` `importance` `redaction` |
 | runs while they run | `watching` `listeners` `alerts` `spending` |
 | the agent never notices | `faults` |

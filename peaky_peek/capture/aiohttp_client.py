@@ -84,8 +84,8 @@ def request(session: Any, method: str, address: Any, options: dict[str, Any]) ->
     return Request(method, url, options.get("headers"), bytes(data)) if isinstance(data, (bytes, bytearray)) else None
 
 
-def begin(sent: Request) -> Call | None:
-    """Journal a request that is about to be sent.
+def begin(sent: Request, client: str = "aiohttp") -> Call | None:
+    """Journal a request that is about to be sent by a client that is no httpx.
 
     Raises:
         NotOnTape: a tape is played, which gives its answers to httpx only.
@@ -93,7 +93,7 @@ def begin(sent: Request) -> Call | None:
     """
     calls.hold(sent)
     if context.tape is not None and calls.play(sent) is not None:
-        raise NotOnTape(f"The answer of {urlsplit(sent.url).netloc} is recorded, but aiohttp cannot be played to yet.")
+        raise NotOnTape(f"The answer of {urlsplit(sent.url).netloc} is recorded, but {client} cannot be played to yet.")
     return calls.begin(sent)
 
 

@@ -1,7 +1,7 @@
 """The wire: one hook on `send` of the HTTP clients that model SDKs are built on sees every model call.
 
-The client classes of `httpx`, `httpx2` and `aiohttp` are patched, so it does not matter when a client is made, or by
-which SDK; modules that are imported later are patched then. A request that is no model call passes untouched. The
+The client classes of `httpx`, `httpx2`, `aiohttp` and DSPy are patched, so it does not matter when a client is made, or
+by which SDK; modules that are imported later are patched then. A request that is no model call passes untouched. The
 application gets the very response that it would get anyway: only the stream of its body is looked at on the way.
 """
 
@@ -106,6 +106,42 @@ def _aiohttp(original: Method) -> Method:
     return _request
 
 
+def _lm15(original: Method) -> Method:
+    from peaky_peek.capture import lm15_client
+
+    def stream(self: Any, request: Any) -> Any:
+        call = lm15_client.begin(request) if _patches.installed else None
+        if call is None:
+            return original(self, request)
+        try:
+            response = original(self, request)
+        except BaseException as error:
+            call.ended(error)
+            raise
+        lm15_client.answered(call, response)
+        return response
+
+    return stream
+
+
+def _lm15_async(original: Method) -> Method:
+    from peaky_peek.capture import lm15_client
+
+    async def stream(self: Any, request: Any) -> Any:
+        call = lm15_client.begin(request) if _patches.installed else None
+        if call is None:
+            return await original(self, request)
+        try:
+            response = await original(self, request)
+        except BaseException as error:
+            call.ended(error)
+            raise
+        lm15_client.answered_async(call, response)
+        return response
+
+    return stream
+
+
 def _player(module: str, client: Any, request: Any, *, is_async: bool = False) -> Any:
     """Return who sends a request while a tape is played: the client itself only what is no model call.
 
@@ -132,4 +168,6 @@ _patches = Patches(
         )
     ),
     Patch("aiohttp", "ClientSession", ("_request",), _aiohttp),
+    Patch("dspy._vendor.lm15.transports", "StdlibTransport", ("stream",), _lm15),
+    Patch("dspy._vendor.lm15.transports", "StdlibAsyncTransport", ("_do_stream",), _lm15_async),
 )

@@ -1,0 +1,72 @@
+"""lm15, the HTTP client that DSPy carries with it, over sockets of its own: its requests and responses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from peaky_peek.capture import aiohttp_client, faults, providers, streams
+from peaky_peek.capture.aiohttp_client import Headers, Request
+from peaky_peek.capture.calls import Call
+
+
+class _Response:
+    """A response as `calls` looks at it: its body is still to come, decoded."""
+
+    is_closed = False
+
+    def __init__(self, response: Any) -> None:
+        self.status_code = response.status
+        self.headers = Headers([each for each in response.headers if each[0].lower() != "content-encoding"])
+        self.stream = response._chunks
+
+
+def begin(request: Any) -> Call | None:
+    """Journal a request that is about to be sent; return None when it is no model call.
+
+    Raises:
+        NotOnTape: a tape is played, which gives its answers to httpx only.
+        BudgetExceeded: the run has spent more than it may.
+    """
+    sent = _request(request)
+    return None if sent is None else aiohttp_client.begin(sent, "the client of DSPy")
+
+
+@faults.guarded
+def _request(request: Any) -> Request | None:
+    if request.method.upper() != "POST" or not urlsplit(request.url).path.endswith(providers.PATHS):
+        return None
+    return Request(request.method, request.url, request.headers, bytes(request.body))
+
+
+@faults.guarded
+def answered(call: Call, response: Any) -> None:
+    """Take note of a response, and look at its body on the way to the application."""
+    watched = _Response(response)
+    call.answered(watched, streams.watched(object))
+    response._chunks, response._release = watched.stream, _releasing(response._release, call)
+
+
+@faults.guarded
+def answered_async(call: Call, response: Any) -> None:
+    """Do the same for an asynchronous response."""
+    watched = _Response(response)
+    call.answered(watched, streams.watched_async(object))
+    response._chunks, response._release = watched.stream, _releasing_async(response._release, call)
+
+
+def _releasing(release: Callable[[bool], None], call: Call) -> Callable[[bool], None]:
+    def released(body_consumed: bool) -> None:
+        call.ended()  # if its body was not read to the end
+        release(body_consumed)
+
+    return released
+
+
+def _releasing_async(release: Callable[[bool], Any], call: Call) -> Callable[[bool], Any]:
+    async def released(body_consumed: bool) -> None:
+        call.ended()
+        await release(body_consumed)
+
+    return released
