@@ -96,3 +96,14 @@ def test_a_stream_that_was_left_is_taken_up_again(
             list(client.responses.retrieve(answer_id, stream=True, starting_after=3))
     (answered,) = events(store, "llm_response")
     assert (answered.content, answered.complete) == ("one two three", fetched)
+
+
+def test_of_two_fetches_at_a_time_one_answers_the_call(store: Database, server: Loopback, client: OpenAI) -> None:
+    server.answer(response(**QUEUED), response_stream("once"), response("once"))
+    with pp.trace_session("hasty"):
+        answer_id = begin(client)
+        stream = client.responses.retrieve(answer_id, stream=True)
+        client.responses.retrieve(answer_id)
+        list(stream)
+    assert kinds(store) == ["llm_request", "llm_response"]
+    assert attempts(store) == [(1, 200, 0), (2, 200, 1), (3, 200, 1)]

@@ -16,7 +16,7 @@ from openai import AsyncOpenAI, OpenAI
 
 import peaky_peek as pp
 from peaky_peek.store import Database
-from tests.loopback import Loopback, error, message, stream
+from tests.loopback import Loopback, Reply, error, message, stream
 from tests.wire.calls import ask, attempts, events, kinds
 
 
@@ -221,3 +221,15 @@ async def test_parallel_calls_each_keep_their_own_answer_retries_and_place(store
     assert answered == {f"call {n}": f"answer {n}" for n in range(6)}
     assert sorted(attempts(store)) == [(1, 500, 0)] * 6 + [(2, 200, 1)] * 6
     assert not events(store, "error")
+
+
+def test_a_stream_that_fails_after_it_asked_for_a_tool_has_one_answer_and_no_decision(
+    store: Database, server: Loopback, client: OpenAI
+) -> None:
+    call = {"index": 0, "id": "c1", "function": {"name": "weather", "arguments": "{}"}}
+    chunks = [{"id": "1", "choices": [{"index": 0, "delta": {"tool_calls": [call]}}]}, {"error": {"message": "down"}}]
+    lines = [b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks]
+    server.answer(Reply(lines, headers={"content-type": "text/event-stream"}))
+    with pp.trace_session("fails late"), pytest.raises(openai.APIError, match="down"):
+        list(ask(client, stream=True))
+    assert kinds(store) == ["llm_request", "llm_response", "error"]
