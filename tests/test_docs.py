@@ -74,6 +74,16 @@ def test_the_code_of_the_page_on_durability_runs(store: Database) -> None:
     exec(block, {})
 
 
+def test_the_code_of_the_page_on_zero_code_runs(
+    store: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PEAKY_PEEK_DB", str(store.path))
+    page = (ROOT / "docs/zero-code.md").read_text()
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    exec(block, {})
+
+
 def test_a_store_is_recovered_as_the_page_on_durability_says(store: Database) -> None:
     from peaky_peek.store import schema
 

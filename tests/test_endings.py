@@ -22,6 +22,7 @@ ENDINGS = {
     "exits with words": ("import sys; sys.exit('so')", "failed", "SystemExit"),
     "exits with 0": ("import sys; sys.exit(0)", "completed", None),
     "exits with nothing": ("import sys; sys.exit()", "completed", None),
+    "exits by hand": ("raise SystemExit(1)", "completed", None),  # Python tells nobody with which code
     "catches its exit": ("import sys\ntry:\n    sys.exit(1)\nexcept SystemExit:\n    pass", "completed", None),
     "exits in a thread": (
         "import sys, threading\nt = threading.Thread(target=sys.exit, args=(1,))\nt.start()\nt.join()",

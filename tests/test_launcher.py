@@ -124,6 +124,16 @@ def test_what_it_asks_of_models_is_recorded_with_that_of_programs_it_starts(tmp_
     assert sessions.llm_calls.tolist() == [1, 1]
 
 
+@pytest.mark.parametrize(("code", "status"), [("0", "completed"), ("4", "failed"), ("'so'", "failed")])
+def test_the_code_of_an_exit_by_hand_is_known_here(code: str, status: str, tmp_path: Path) -> None:
+    script = write(tmp_path, f"{AGENT}\nraise SystemExit({code})")
+    with Loopback(message("Hello!")) as server:
+        told = {"MODEL": server.url, "PYTHONPATH": str(ROOT), "PEAKY_PEEK_DB": str(tmp_path / "peek.db")}
+        programs.run("-m", "peaky_peek", "run", script, **told)
+    pp.init(db=tmp_path / "peek.db")
+    assert pp.sessions().status.tolist() == [status]
+
+
 def test_ctrl_c_ends_the_program_and_its_session(tmp_path: Path) -> None:
     script = write(tmp_path, f"{AGENT}\nimport signal\nprint('ready', flush=True)\nsignal.pause()")
     with Loopback(message("Hello!")) as server:
