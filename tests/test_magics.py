@@ -11,7 +11,7 @@ import pytest
 
 from peaky_peek.magics import heading
 from tests import loopback
-from tests.notebook import ROOT, Notebook, Ran
+from tests.notebook import ROOT, Notebook, Ran, notebook
 
 
 def names(nb: Notebook) -> list[str]:
@@ -363,3 +363,22 @@ def test_lines_of_python_keep_their_numbers_and_magics_their_place() -> None:
     assert heading.remove(["%%peek x\n", "1 / 0\n"]) == ["\n", "1 / 0\n"]
     assert heading.remove(["%%peek\n", "%%capture\n", "1\n"]) == ["%%capture\n", "1\n"]
     assert heading.remove(["1\n"]) == ["1\n"]
+
+
+def test_clients_imported_before_and_after_the_extension_are_recorded(tmp_path: Path) -> None:
+    ask = "json={'model': 'gpt-4o-mini', 'messages': [{'role': 'user', 'content': 'Hi'}]}"
+    answers = ["before", "kept", "after"]
+    with loopback.Loopback(*map(loopback.message, answers)) as server, notebook(tmp_path) as nb:
+        assert (
+            nb.run(f"""
+import sys, httpx
+assert not {{"httpx2", "peaky_peek"}} & sys.modules.keys()
+url = {server.url!r} + "/chat/completions"
+client = httpx.Client()
+post = client.post""").status
+            == "ok"
+        )
+        assert nb.run("%load_ext peaky_peek").outputs == []
+        for cell in (f"client.post(url, {ask})", f"post(url, {ask})", f"import httpx2; httpx2.post(url, {ask})"):
+            assert nb.run(cell).status == "ok"
+        assert nb.ask("(lambda pp: pp.llm_calls(pp.ALL)['content'].tolist())(__import__('peaky_peek'))") == answers
