@@ -123,6 +123,7 @@ def _is_call_of(recorded: str, tool_name: str) -> bool:
     return bool(found) and not after and not before[-1:].isalnum()
 
 
+@faults.guarded
 def _said(result: Any) -> Any:
     """Return what a tool returned: a text as text, structured content as it is, and both only where they differ."""
     whole = result.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -12,17 +12,17 @@ from pydantic_ai import (
     DeferredToolRequests,
     DeferredToolResults,
     ModelRetry,
+    RunContext,
     TextOutput,
     ToolDenied,
+    ToolFailed,
 )
+from pydantic_ai.messages import ToolCallPart
 from pydantic_ai.models.test import TestModel
 
 import peaky_peek as pp
 from peaky_peek.store import Database
-from tests.frameworks.pydantic_agents import (
-    ASKS,
-    calls,
-)
+from tests.frameworks.pydantic_agents import ASKS, calls, weatherman
 from tests.frameworks.trees import events, outline, tree
 from tests.loopback import Loopback, message, tool_call
 
@@ -201,3 +201,48 @@ async def test_a_function_of_pp_tool_that_an_agent_runs_is_one_call(
     server.answer(calls(ASKS[0]), message("Sunny."))
     await Agent(model, name="weatherman", tools=[weather]).run("Weather?")
     assert [call.call_id for call in events(store, "tool_call")] == ["c1"]
+
+
+async def test_a_tool_that_calls_another_of_the_agent_has_it_inside(
+    store: Database, server: Loopback, model: Any
+) -> None:
+    agent = weatherman(model)
+
+    @agent.tool
+    async def twice(ctx: RunContext[None], city: str) -> str:
+        assert ctx.tool_manager is not None
+        return 2 * str(await ctx.tool_manager.handle_call(ToolCallPart("weather", {"city": city}, "inner")))
+
+    server.answer(calls(tool_call("c1", "twice", city="Rome")), message("Sunny."))
+    await agent.run("Weather?")
+    assert outline(store) == tree("""
+        session weatherman pydantic_ai completed
+          agent weatherman 'Weather?' -> 'Sunny.'
+            llm gpt-4o-mini 11/7
+            decision twice
+            tool twice {'city': 'Rome'} -> 'sun in Romesun in Rome'
+              tool weather {'city': 'Rome'} -> 'sun in Rome'
+            llm gpt-4o-mini 11/7
+    """)
+
+
+async def test_a_tool_that_says_it_failed_has(store: Database, server: Loopback, model: Any) -> None:
+    agent: Agent[None, str] = Agent(model, name="clerk")
+
+    @agent.tool_plain
+    def file() -> str:
+        raise ToolFailed("the drawer is stuck")
+
+    server.answer(calls(tool_call("c1", "file")), message("It is stuck."))
+    assert (await agent.run("File this")).output == "It is stuck."
+    (result,) = events(store, "tool_result")
+    assert (result.error, result.call_id) == ("ToolFailed: the drawer is stuck", "c1")
+
+
+async def test_a_tool_that_the_model_made_up_is_read_off_the_conversation(
+    store: Database, server: Loopback, model: Any
+) -> None:
+    server.answer(calls(tool_call("c1", "fly", to="Rome")), message("I cannot fly."))
+    await weatherman(model).run("Fly")
+    (called,) = events(store, "tool_call")
+    assert (called.tool_name, called.arguments, called.metadata) == ("fly", {"to": "Rome"}, {"derived": True})

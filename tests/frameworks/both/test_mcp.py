@@ -107,6 +107,21 @@ async def test_answers_are_the_same_and_uninstalling_restores_what_was_there(sto
     assert outline(store).count("tool moon") == 1
 
 
+async def test_a_fault_of_ours_costs_only_the_record(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("ours")
+
+    monkeypatch.setattr(faults, "strict", False)
+    for name in ("_server", "_said"):
+        with monkeypatch.context() as patch:
+            patch.setattr(adapter, name, faults.guarded(broken))
+            async with by_http() as session:
+                answer = await session.call_tool("weather", {"city": "Paris"})
+                assert answer.content[0].text == "sun in Paris"
+    assert faults.counted() == {"RuntimeError: ours": 2}
+    assert "(open)" not in outline(store)
+
+
 async def test_a_version_without_the_hook_is_said_to_be_unknown(
     store: Database, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
