@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from peaky_peek.capture import faults
 from peaky_peek.capture.context import CURRENT, HERE, inside, return_to, scope_for_event
-from peaky_peek.capture.frameworks.autogen_words import as_chat, called, heard, loads, said, server
+from peaky_peek.capture.frameworks.autogen_words import as_chat, called, heard, loads, said
 from peaky_peek.capture.frameworks.plain import plain
 from peaky_peek.capture.frameworks.runs import Runs
 from peaky_peek.capture.patching import Method, Patch, Patches
@@ -157,11 +157,11 @@ class _Tool(_Run):
 
     def __init__(
         self, name: str, arguments: Any, call_id: str | None, turn: _Turn | None, *, target: str | None = None,
-        within: tuple[_Turn, ...] = (), server: str | None = None,
+        within: tuple[_Turn, ...] = (),
     ) -> None:  # fmt: skip
         self.name = name
         self._arguments, self._call_id, self._turn, self._target = arguments, call_id, turn, target
-        self._within, self._server = within, server
+        self._within = within
         if turn is not None:
             turn.ran.add(call_id)
 
@@ -180,7 +180,7 @@ class _Tool(_Run):
             self._turn.handed_over(self._target, result.id)
 
     def _begin(self) -> None:
-        common: Common = {"data": {"server": self._server}} if self._server else {}
+        common: Common = {}
         if self._turn is not None and self._target is not None:
             common["metadata"] = {"handoff": {"from": self._turn.agent.name, "to": self._target}}
         _runs.tool(self, self.name, self._arguments, call_id=self._call_id or None, within=self._within, common=common)
@@ -290,9 +290,7 @@ def _tool(tool: Any, given: dict[str, Any]) -> Span:
 def _workbench_tool(workbench: Any, given: dict[str, Any]) -> Span:
     if hasattr(workbench, "_tools"):  # a static one: each of its tools is recorded, with what it raises
         return Unseen()
-    where = server(getattr(workbench, "server_params", None))
-    name = given.get("name", "tool")
-    return _Tool(name, given.get("arguments"), given.get("call_id"), _at_work(), server=where)
+    return _Tool(given.get("name", "tool"), given.get("arguments"), given.get("call_id"), _at_work())
 
 
 def _model(client: Any, asked: dict[str, Any]) -> Span:

@@ -8,14 +8,6 @@ from typing import Any
 from peaky_peek.capture.frameworks.plain import plain
 
 
-def server(parameters: Any) -> str | None:
-    """Return where an MCP server is reached, or what starts it."""
-    if url := getattr(parameters, "url", None):
-        return str(url)
-    command = getattr(parameters, "command", None)
-    return None if command is None else " ".join([command, *(getattr(parameters, "args", None) or ())])
-
-
 def heard(given: Any) -> Any:
     """Return a task as plain data, its messages without what is new in every run."""
     if isinstance(given, (list, tuple)):

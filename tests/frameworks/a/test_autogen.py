@@ -13,11 +13,12 @@ from autogen_agentchat import agents, teams
 from autogen_agentchat.agents import AssistantAgent, BaseChatAgent, SocietyOfMindAgent
 from autogen_agentchat.base import Handoff, Response
 from autogen_agentchat.conditions import MaxMessageTermination, TextMentionTermination
-from autogen_agentchat.messages import TextMessage
+from autogen_agentchat.messages import HandoffMessage, TextMessage
 from autogen_agentchat.teams import MagenticOneGroupChat, RoundRobinGroupChat, SelectorGroupChat, Swarm
 from autogen_agentchat.tools import AgentTool
 from autogen_core import CancellationToken, FunctionCall, SingleThreadedAgentRuntime, models, tools
 from autogen_core.models import CreateResult, RequestUsage
+from autogen_ext.models.cache import ChatCompletionCache
 from autogen_ext.models.openai import OpenAIChatCompletionClient
 from autogen_ext.models.replay import ReplayChatCompletionClient
 
@@ -140,11 +141,14 @@ def swarm(server: Loopback) -> Swarm:
     return Swarm([triage, booker], termination_condition=TextMentionTermination("DONE"))
 
 
-HANDED_OVER = [
-    message(tool_calls=[tool_call("h1", "transfer_to_booker")]),
-    message(tool_calls=[tool_call("c1", "weather", city="Rome")]),
-    message("Booked. DONE"),
-]
+def handed_over(prefix: str = "") -> list[Reply]:
+    return [
+        message(tool_calls=[tool_call(f"{prefix}h1", "transfer_to_booker")]),
+        message(tool_calls=[tool_call(f"{prefix}c1", "weather", city="Rome")]),
+        message("Booked. DONE"),
+    ]
+
+
 SWARM = """
       agent Swarm 'Book.' -> {'content': 'Booked. DONE', 'stop_reason': "Text 'DONE' mentioned"}
         agent triage
@@ -174,7 +178,7 @@ def _without_words(line: str) -> str:
 async def test_an_agent_that_takes_over_stands_beside_the_one_that_handed_over(
     store: Database, server: Loopback, how: str
 ) -> None:
-    server.answer(*HANDED_OVER)
+    server.answer(*handed_over())
     await run(swarm(server), "Book.", how)
     assert told(store) == f"session Swarm autogen completed\n{indent(tree(SWARM), '  ')}"
     call, result = (next(iter(events(store, kind))) for kind in ("tool_call", "tool_result"))
@@ -185,7 +189,7 @@ async def test_an_agent_that_takes_over_stands_beside_the_one_that_handed_over(
 
 
 async def test_teams_side_by_side_keep_their_own_trees(store: Database) -> None:
-    with Loopback(*HANDED_OVER) as first, Loopback(*HANDED_OVER) as second, pp.trace_session("both"):
+    with Loopback(*handed_over("1")) as first, Loopback(*handed_over("2")) as second, pp.trace_session("both"):
         await asyncio.gather(swarm(first).run(task="Book."), swarm(second).run(task="Book."))
     lines = told(store).splitlines()
     assert lines[:2] == ["session both autogen completed", "  agent both"]
@@ -447,6 +451,36 @@ async def test_agents_of_the_users_own_are_recorded_whenever_their_class_was_mad
           agent RoundRobinGroupChat 'Hi' -> {'content': 'Hi', 'stop_reason': 'Maximum number of turns 1 reached.'}
             agent early
     """)
+
+
+class Usher(Echo):
+    """Hands over without a tool."""
+
+    produced_message_types = (HandoffMessage,)
+
+    async def on_messages(self, messages: Sequence[Any], cancellation_token: CancellationToken) -> Response:
+        return Response(chat_message=HandoffMessage(content="This way.", target="echo", source=self.name))
+
+
+async def test_an_agent_that_hands_over_without_a_tool_is_recorded_as_if_with_one(store: Database) -> None:
+    pair = [Usher("usher", "Hands over."), Echo("echo", "Echoes.")]
+    await Swarm(pair, max_turns=2).run(task="Hi")
+    assert told(store).partition("reached.'}\n")[2] == indent(tree("""
+        agent usher
+          tool transfer_to_echo -> 'This way.' [usher => echo]
+        agent echo <- transfer_to_echo
+    """), "    ")  # fmt: skip
+
+
+async def test_an_answer_out_of_a_cache_costs_nothing(store: Database, server: Loopback) -> None:
+    server.answer(message("Hello."))
+    client = ChatCompletionCache(model(server))
+    for _ in range(2):
+        await AssistantAgent("helper", client).run(task="Hi")
+    assert outline(store).count("llm ") == 2
+    asked, cached = events(store, "llm_response")
+    assert asked.content == cached.content == "Hello."
+    assert (cached.data, cached.cost_usd) == ({"cached": True}, 0.0)
 
 
 @pytest.mark.usefixtures("not_by_itself")

@@ -25,8 +25,6 @@ from peaky_peek.store import Database
 from tests.frameworks.trees import events, outline, sessions, tree
 from tests.loopback import USAGE, Loopback, Reply, error, message, response, stream, tool_call
 
-CALLS = [tool_call("c1", "weather", city="Paris"), tool_call("c2", "broken", city="Rome")]
-
 
 class Switch(SpanProcessor):
     """A process has one tracer provider, and it keeps its processors: this one is ours only while a test wants it."""
@@ -80,10 +78,11 @@ async def asked(server: Loopback, how: str, task: str = "Weather?") -> str:
         return (await agent.run(task)).text
 
 
-def answers(how: str) -> list[Reply]:
+def answers(how: str, prefix: str = "c") -> list[Reply]:
+    calls = [tool_call(f"{prefix}1", "weather", city="Paris"), tool_call(f"{prefix}2", "broken", city="Rome")]
     if how == "stream":
-        return [stream(tool_calls=CALLS, usage=USAGE), stream("It ", "rains.", usage=USAGE)]
-    return [message(tool_calls=CALLS), message("It rains.")]
+        return [stream(tool_calls=calls, usage=USAGE), stream("It ", "rains.", usage=USAGE)]
+    return [message(tool_calls=calls), message("It rains.")]
 
 
 @pytest.mark.parametrize("how", ["whole", "stream"])
@@ -109,7 +108,7 @@ async def test_an_agent_of_agent_framework_stands_above_its_model_calls_and_tool
 
 
 async def test_its_agents_have_a_place_in_what_is_traced_and_side_by_side(store: Database) -> None:
-    with Loopback(*answers("whole")) as first, Loopback(*answers("whole")) as second, pp.trace_session("both"):
+    with Loopback(*answers("whole")) as first, Loopback(*answers("whole", "d")) as second, pp.trace_session("both"):
         await asyncio.gather(asked(first, "whole"), asked(second, "whole"))
     one = """
       agent helper 'Weather?' -> 'It rains.'
