@@ -63,11 +63,13 @@ class Request(NamedTuple):
         events: The last is the `llm_request`.
         keep: How many of its messages are those of the earlier request.
         shows: The `llm_request`s whose answers it shows.
+        task: What the run is asked to do, as far as the request shows it.
     """
 
     events: list[Event]
     keep: int
     shows: list[str]
+    task: str | None
 
 
 class Response(NamedTuple):
@@ -154,6 +156,9 @@ def _request(batch: Batch, header: list[Any], payload: bytes) -> None:
         for shown in request.shows:
             _settle(batch, past, f"{_PENDING} event_id = ?", shown)
         _add(batch, request.events, earlier, request.keep)
+        if request.task is not None:
+            named = "UPDATE sessions SET task = ? WHERE session_id = ? AND task IS NULL"
+            connection.execute(named, (request.task, sent["session_id"]))
     sent["request_headers"] = orjson.dumps(sent["request_headers"]).decode()
     sent["request"] = exchanges.packed(connection, payload, event_id, "llm_request")
     sql = f"INSERT INTO exchanges ({', '.join(sent)}) VALUES ({', '.join('?' * len(sent))})"  # noqa: S608

@@ -15,6 +15,7 @@ from peaky_peek.capture.context import CURRENT, Scope, inside, open_around
 from peaky_peek.capture.frameworks.plain import plain
 from peaky_peek.capture.recorder import recorder
 from peaky_peek.capture.spans import TraceContext, described_error
+from peaky_peek.capture.task import task_of
 from peaky_peek.capture.verbs import Common, emit
 from peaky_peek.events import Decision, Error, LLMRequest
 
@@ -27,7 +28,7 @@ class AgentSpan(TraceContext):
     def __init__(
         self, name: str, framework: str, input: Any = None, common: Common | None = None, **session: Any,  # noqa: A002
     ) -> None:  # fmt: skip
-        super().__init__(name, framework, input=input, **session)
+        super().__init__(name, framework, input=input, **{"task": task_of(input), **session})
         self._common = common or {}
 
     def _code_hash(self) -> str | None:

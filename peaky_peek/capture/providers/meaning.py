@@ -26,6 +26,7 @@ from peaky_peek.capture.providers.fields import (
     call_key,
     loads,
 )
+from peaky_peek.capture.task import task_of
 from peaky_peek.events import Decision, Error, Event, LLMRequest, LLMResponse, Refusal, ToolCall, ToolResult
 from peaky_peek.ids import id_at
 from peaky_peek.store.exchange_records import Past, Request, Response, Sent
@@ -56,7 +57,7 @@ def request(exchange: Exchange, sent: Sent, past: Past) -> Request | None:
         settings=prompt.settings, stream=prompt.stream, upstream_event_ids=tools.evidence,
         metadata=sent.misplaced or {}, data={"attachments": attached} if attached else {},
     )  # fmt: skip
-    return Request(_scored([*tools.derived, asked]), keep, tools.shows)
+    return Request(_scored([*tools.derived, asked]), keep, tools.shows, task_of(prompt.messages))
 
 
 def response(exchange: Exchange, past: Past) -> Response:
