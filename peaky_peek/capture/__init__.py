@@ -6,7 +6,7 @@
 | how functions are wrapped | `wrapping` `call_spans` |
 | a session played back | `tape` `matching` `playback` |
 | agent frameworks | `frameworks` |
-| where an event belongs | `context` `pairing` `callsite` `git` `program` `ending` |
+| where an event belongs | `context` `pairing` `callsite` `git` `program` `task` `ending` |
 | how that place reaches threads and processes | `propagation` `carrier` |
 | how other libraries are patched | `autopatch` `patching` `imports` |
 | model calls on the wire | `transport` `streams` `calls` `background` `bodies` `providers` `pricing` |
