@@ -6,6 +6,7 @@ import concurrent.futures.process
 import concurrent.futures.thread
 import multiprocessing.pool
 import sys
+from importlib import import_module
 
 import httpx
 import httpx2
@@ -39,11 +40,11 @@ def test_uninstall_puts_back_every_attribute(store: Database) -> None:
 def test_a_module_that_came_after_us_is_as_it_would_be_without_us(
     store: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delattr(multiprocessing, "pool")
     monkeypatch.delitem(sys.modules, "multiprocessing.pool")
-    pp.init()
     with pp.trace_session("patched"):
-        from multiprocessing import pool
-    assert "apply_async" in vars(pool.Pool)
+        pool = import_module("multiprocessing.pool")
+    assert hasattr(pool.Pool.apply_async, "__wrapped__")
     pp.uninstall()
     assert "exec_module" not in vars(pool.__loader__)
     assert not hasattr(pool.Pool.apply_async, "__wrapped__")
