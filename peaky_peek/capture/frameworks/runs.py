@@ -172,7 +172,7 @@ class Runs:
         """A tool begins."""
         span = ToolSpan(name, plain(arguments), call_id, by_framework=True, common=common)
         scope = self._scope(within)
-        span.open(None if scope is None else replace(scope, model=None))
+        span.open(scope)
         self._enter(run, span, span.inside, within, about=about)
 
     @faults.guarded
@@ -235,7 +235,7 @@ class Runs:
             return
         facts: Common = {"metadata": {"handoff": {"from": source, "to": target}}}
         span = ToolSpan(name or f"transfer_to_{target}", plain(arguments), call_id, by_framework=True, common=facts)
-        span.open(replace(scope, model=None))
+        span.open(scope)
         span.output = target
         span.close()
         self.handed(target, span, scope.session.id)
