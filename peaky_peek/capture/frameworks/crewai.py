@@ -11,7 +11,7 @@ used: it tells of a failed model call twice, and every pair after that is off.
 
 from __future__ import annotations
 
-import sys
+import functools
 from collections.abc import Callable
 from contextvars import ContextVar
 from importlib import import_module
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from peaky_peek.capture import faults
 from peaky_peek.capture.context import scope_for_event
-from peaky_peek.capture.frameworks.plain import plain
+from peaky_peek.capture.frameworks import crewai_words as words
 from peaky_peek.capture.frameworks.runs import Runs
 from peaky_peek.capture.patching import Method, Patch, Patches
 from peaky_peek.capture.providers.fields import loads
@@ -36,17 +36,9 @@ class _Open(NamedTuple):
     run: str
 
 
-class _Asked(NamedTuple):
-    """A tool that a model asked an agent to call."""
-
-    call_id: str
-    name: str
-    arguments: Any
-
-
 _open: ContextVar[tuple[_Open, ...]] = ContextVar("peaky_peek_crewai", default=())
 """The innermost last. A tuple: contexts that are copied from one another must not change each other's."""
-_asked: dict[str, list[_Asked]] = {}
+_asked: dict[str, list[words.Asked]] = {}
 """By the run of an agent: the tools that its model asked for last."""
 
 
@@ -127,15 +119,17 @@ def _told(source: Any, event: Any) -> None:
 
 
 def _crew(_: Any, event: Any) -> None:
-    _runs.agent(event.event_id, event.crew_name or "crew", input=event.inputs or None)
+    name = event.crew_name or "crew"
+    _runs.agent(event.event_id, name, input=event.inputs or None, common={"data": {"crew": name}})
     _opened("crew", event)
 
 
 def _task(_: Any, event: Any) -> None:
     task = event.task
     given = {"description": task.description, "expected_output": task.expected_output, "context": event.context or None}
-    name = task.name or _headline(task.description)
-    _runs.agent(event.event_id, name, input={key: value for key, value in given.items() if value is not None})
+    name = task.name or words.headline(task.description)
+    asked = {key: value for key, value in given.items() if value is not None}
+    _runs.agent(event.event_id, name, input=asked, common={"data": {"task": name}})
     _opened("task", event)
 
 
@@ -157,7 +151,8 @@ def _flow(source: Any, event: Any) -> None:
 
 def _method(source: Any, event: Any) -> None:
     if _is_users(source):
-        _runs.agent(event.event_id, event.method_name, input=event.params or None)
+        common: Common = {"data": {"node": event.method_name}}
+        _runs.agent(event.event_id, event.method_name, input=event.params or None, common=common)
         _opened("method", event)
 
 
@@ -168,21 +163,14 @@ def _tool(_: Any, event: Any) -> None:
         arguments = read if isinstance(read, dict) else arguments
     common: Common = {}
     if event.tool_name in _DELEGATING and isinstance(arguments, dict):
-        target = _stripped(arguments.get("coworker"))
-        common["metadata"] = {"handoff": {"from": _stripped(event.agent_role), "to": target}}
+        target = words.stripped(arguments.get("coworker"))
+        common["metadata"] = {"handoff": {"from": words.stripped(event.agent_role), "to": target}}
     _runs.tool(event.event_id, event.tool_name, arguments, call_id=_call_id(event.tool_name, arguments), common=common)
     _opened("tool", event)
 
 
 def _model(_: Any, event: Any) -> None:
-    def request() -> dict[str, Any]:
-        asked = event.messages
-        tools = [tool.get("function", tool) for tool in event.tools or [] if isinstance(tool, dict)]
-        settings = {name: value for name in _SETTINGS if (value := getattr(event, name, None)) is not None}
-        messages = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
-        return {"model": event.model, "messages": messages, "tools": tools or None, "settings": settings or None}
-
-    _runs.model(event.event_id, request)
+    _runs.model(event.event_id, functools.partial(words.request, event))
     _opened("model" + event.call_id, event)
 
 
@@ -207,8 +195,6 @@ _ENDS = {
     "llm_call_completed": "model", "llm_call_failed": "model",
 }  # fmt: skip
 _DELEGATING = ("delegate_work_to_coworker", "ask_question_to_coworker")
-_SETTINGS = ("temperature", "top_p", "max_tokens", "stream", "seed", "stop_sequences", "frequency_penalty",
-             "presence_penalty", "n")  # fmt: skip
 
 
 def _opened(kind: str, event: Any) -> None:
@@ -222,17 +208,17 @@ def _close(kind: str, event: Any) -> None:
     if at is None:  # told of before: a model call fails twice
         return
     _open.set(known[:at])
-    run, error = known[at].run, _error(event)
+    run, error = known[at].run, words.error(event)
     for inner in reversed(known[at + 1 :]):
         _runs.ended(inner.run, error=error)
     if kind.startswith("model"):
         _note_asked(event)
-        _runs.ended(run, error=error, response=lambda: _answer(event))
+        _runs.ended(run, error=error, response=functools.partial(words.answer, event))
         return
     inside = _runs.scope_of(run)
     if getattr(event, "from_cache", False) and inside is not None:
         inside.tool.facts["from_cache"] = True
-    _runs.ended(run, _output(event), error)
+    _runs.ended(run, words.output(event), error)
     _asked.pop(run, None)
 
 
@@ -245,43 +231,11 @@ def _cut_short(before: tuple[_Open, ...], error: BaseException) -> None:
     _open.set(before)
 
 
-def _error(event: Any) -> BaseException | str | None:
-    """Return what went wrong: the exception that is being handled now, if the event tells of that one."""
-    told = getattr(event, "error", None)
-    if told is None:
-        failure = getattr(event, "failure", None)
-        return None if failure is None else f"{faults.text(failure.reason.value)}: {faults.text(failure.message)}"
-    if isinstance(told, BaseException):
-        return told
-    told, raised = faults.text(told), sys.exception()
-    return raised if raised is not None and faults.text(raised) in told else told
-
-
-def _output(event: Any) -> Any:
-    """Return what something returned; of a task, the structured output if one was asked for, else the text."""
-    output = getattr(event, "output", None)
-    if output is None:
-        return getattr(event, "result", None)
-    if hasattr(output, "raw"):
-        return output.pydantic or output.json_dict or output.raw
-    return output
-
-
-def _answer(event: Any) -> dict[str, Any]:
-    calls = _calls(event.response)
-    content = None if calls else event.response
-    tool_calls = [{"id": call.call_id, "name": call.name, "arguments": call.arguments} for call in calls]
-    return {
-        "content": plain(content), "tool_calls": tool_calls or None, "usage": getattr(event, "usage", None),
-        "finish_reason": getattr(event, "finish_reason", None), "complete": True,
-    }  # fmt: skip
-
-
 def _note_asked(event: Any) -> None:
     """Remember the tools that a model asked for: the events of tools do not say which call they answer."""
     agent = next((each.run for each in reversed(_open.get()) if each.kind == "agent"), None)
     if agent is not None:
-        _asked[agent] = _calls(getattr(event, "response", None))
+        _asked[agent] = words.calls(getattr(event, "response", None))
 
 
 def _call_id(name: str, arguments: Any) -> str | None:
@@ -298,20 +252,6 @@ def _call_id(name: str, arguments: Any) -> str | None:
     return None
 
 
-def _calls(response: Any) -> list[_Asked]:
-    """Return the tool calls in what a model answered, in the forms that OpenAI and Anthropic give them."""
-    if not isinstance(response, list):
-        return []
-    found = []
-    for call in plain(response):
-        if isinstance(call, dict) and isinstance(call.get("id"), str):
-            function = call.get("function") or call
-            arguments = function.get("arguments", function.get("input"))
-            read = loads(arguments) if isinstance(arguments, str) else arguments
-            found.append(_Asked(call["id"], str(function.get("name")), read if isinstance(read, dict) else arguments))
-    return found
-
-
 def _checked(policy: str, outcome: str, rationale: str | None, blocked_action: str | None = None) -> None:
     typed = {
         "policy_name": policy, "outcome": outcome, "rationale": rationale, "blocked_action": blocked_action,
@@ -323,16 +263,3 @@ def _checked(policy: str, outcome: str, rationale: str | None, blocked_action: s
 def _is_users(source: Any) -> bool:
     """Tell whether somebody wrote a flow: CrewAI's agents run on flows of its own."""
     return not type(source).__module__.startswith("crewai.")
-
-
-def _headline(text: str) -> str:
-    """Return the beginning of a description, as a name for what has none."""
-    line = text.strip().partition("\n")[0]
-    return line if len(line) <= _HEADLINE else line[: _HEADLINE - 1].rstrip() + "…"
-
-
-_HEADLINE = 60
-
-
-def _stripped(name: Any) -> str | None:
-    return name.strip() if isinstance(name, str) else None

@@ -110,8 +110,8 @@ def _begin(span: str, given: dict[str, Any], instance: Any, parent: str | None) 
         _runs.agent(span, _name_of(instance), within=(parent,), input=_asked(given["start_event"]), about=instance)
     elif instance is None and workflow is not None and hasattr(type(workflow), method):
         _begin_step(span, method, given, workflow, parent)
-    elif method in ("call", "acall", "__call__") and hasattr(instance, "metadata"):
-        _begin_tool(span, given, instance.metadata.name, parent)
+    elif method in ("call", "acall", "__call__") and isinstance(name := _tool_name(instance), str):
+        _begin_tool(span, given, name, parent)
     elif method in ("retrieve", "aretrieve") and "str_or_query_bundle" in given:
         _runs.tool(span, "retrieve", {"query": _text(given["str_or_query_bundle"])}, within=(parent,))
     elif method in ("query", "aquery", "chat", "achat") and (_ENGINES & given.keys()):
@@ -130,7 +130,7 @@ def _begin_step(span: str, step: str, given: dict[str, Any], workflow: Any, run:
     event = given.get("ev")
     if not getattr(type(workflow), step).__module__.startswith("llama_index."):
         asked = {name: plain(value) for name, value in given.items() if not _is_context(value)}
-        _runs.agent(span, step, within=(run,), input=asked or None)
+        _runs.agent(span, step, within=(run,), input=asked or None, common={"data": {"node": step}})
     elif step == "run_agent_step":
         if hasattr(workflow, "agents"):
             _take_turn(event, run)
@@ -175,9 +175,12 @@ def _end(span: str, result: Any, error: BaseException | None) -> None:
     if turn is not None:
         _runs.ended(_agent(span), turn.said, error)
     scope, about = _runs.scope_of(span), _runs.about(span)
-    if isinstance(about, _Turn):
-        about.said = _said(result) or None
-    if scope is None or scope.tool is None or isinstance(about, _Turn):
+    if scope is None:  # one of the many that are not recorded
+        _runs.ended(span)
+    elif isinstance(about, _Turn):
+        about.said = _said(result)
+        _runs.ended(span)
+    elif scope.tool is None:
         _runs.ended(span, _said(result), error)
     elif error is None and result is None:  # a step that waits for somebody, and is done again then
         _runs.ended(span, error=Paused())
@@ -234,20 +237,27 @@ def _asked(start: Any) -> Any:
 
 
 def _text(value: Any) -> Any:
-    """Return the text of a message, an answer or a query."""
+    """Return the text of a message, an answer or a query; of a stream, which only its reader may read, nothing."""
     if value is None or isinstance(value, str):
         return value
-    message = getattr(value, "response", None)
-    for kind in ("content", "query_str"):
-        if isinstance(text := getattr(value if message is None else message, kind, None), str):
-            return text
-    return faults.text(value)
+    said = getattr(value, "response", value)
+    if isinstance(said, str):
+        return said or None
+    for name in ("content", "query_str", "text"):
+        if hasattr(said, name):
+            text = getattr(said, name)
+            return text if isinstance(text, str) else None
+    return None if said is value else plain(said)
 
 
 def _name_of(workflow: Any) -> str:
     """Return the name that a user gave to an agent, else that of its class."""
     name = getattr(workflow, "name", None)
     return name if isinstance(name, str) and name not in ("", "Agent") else type(workflow).__name__
+
+
+def _tool_name(tool: Any) -> Any:
+    return getattr(getattr(tool, "metadata", None), "name", None)
 
 
 def _is_context(value: Any) -> bool:

@@ -63,6 +63,7 @@ def test_a_crew_its_tasks_agents_and_tools_are_nested_as_they_ran(store: Databas
     server.answer(*asking(RAIN))
     assert trip(server).kickoff(inputs={"month": "May"}).raw == "It rains."
     assert seen(store) == TRIP.replace("trip ->", "trip {'month': 'May'} ->")
+    assert [start.data for start in events(store, "agent_start")] == [{"crew": "trip"}, {"task": "plan"}, {}]
     (session,) = sessions(store)
     assert session["input"] == '{"month":"May"}'
     assert (session["output"], session["llm_calls"], session["tool_calls"]) == ('"It rains."', 2, 1)

@@ -255,6 +255,25 @@ def test_a_query_retrieves_and_asks(is_async: bool, store: Database, server: Loo
     """)
 
 
+def test_a_streamed_answer_is_left_to_its_reader(store: Database, server: Loopback) -> None:
+    def read() -> list[str]:
+        server.answer(stream("It ", "shines.", usage=USAGE))
+        return list(index().as_query_engine(llm=model(server), streaming=True).query("Rome?").response_gen)
+
+    with pp.trace_session("mine"):
+        watched = read()
+    steps = [line.partition(" -> ")[0] for line in outline(store).splitlines()]
+    assert "\n".join(steps) == tree("""
+        session mine llama_index completed
+          agent mine
+            agent RetrieverQueryEngine 'Rome?'
+              tool retrieve {'query': 'Rome?'}
+            llm gpt-4o-mini 11/7
+    """)
+    frameworks.uninstall()
+    assert read() == watched
+
+
 async def test_an_index_as_a_tool_retrieves_inside_the_tool(store: Database, server: Loopback) -> None:
     engine = index().as_query_engine(llm=model(server), similarity_top_k=1)
     docs = QueryEngineTool.from_defaults(engine, name="docs", description="Knows cities.")
@@ -320,6 +339,7 @@ async def test_the_steps_of_a_workflow_that_somebody_wrote_are_seen(store: Datab
                 llm gpt-4o-mini 11/7
             agent tell
     """)
+    assert [start.data.get("node") for start in events(store, "agent_start")] == [None, "plan", None, "tell"]
 
 
 async def test_a_tool_that_waits_for_somebody_is_cancelled_and_called_again(store: Database, server: Loopback) -> None:
