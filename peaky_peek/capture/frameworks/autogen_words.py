@@ -9,9 +9,11 @@ from peaky_peek.capture.frameworks.plain import plain
 
 
 def heard(given: Any) -> Any:
-    """Return a task as plain data, its messages without what is new in every run."""
+    """Return a task as plain data, its messages without what is new in every run; a text is a text."""
     if isinstance(given, (list, tuple)):
-        return [heard(each) for each in given]
+        messages = [heard(each) for each in given]
+        text = messages[0].get("content") if len(messages) == 1 and isinstance(messages[0], dict) else None
+        return text if messages == [{"source": "user", "content": text, "type": "TextMessage"}] else messages
     told = plain(given)
     if not isinstance(told, dict):
         return told

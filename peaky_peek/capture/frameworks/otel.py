@@ -56,6 +56,11 @@ class _Span:
     def events(self) -> list[tuple[str, Mapping[str, Any]]]:
         return [(event.name, event.attributes or {}) for event in self.span.events]
 
+    def tells_same(self, other: _Span, agent: str) -> bool:
+        """Tell whether this is the same run of an agent as another span, told of by another instrumentation."""
+        is_other = _scope_name(self.span) != _scope_name(other.span)
+        return is_other and otel_attributes.agent_name(self.attributes, self.span.name) == agent
+
     def told(self) -> str | None:
         """Return what it says that it is, by its attributes, or else by its name."""
         return otel_attributes.kind_of(self.attributes) or otel_attributes.kind_named(self.span.name)
@@ -131,8 +136,11 @@ class _Processor:
         span.kind = kind
         common: Common = {"timestamp": _time(span.span.start_time)}
         if kind == "agent":
-            agent, framework = otel_attributes.agent_name(attributes, name), _framework(span.span)
-            given = otel_attributes.given(attributes)
+            agent = otel_attributes.agent_name(attributes, name)
+            if any(each.kind == "agent" and each.tells_same(span, agent) for each in span.within):
+                span.is_passed_over = True
+                return
+            given, framework = otel_attributes.given(attributes), _framework(span.span)
             within = self._within(span)
             self._runs.agent(span, agent, within=within, input=given, common=common, framework=framework)
         elif kind == "tool":

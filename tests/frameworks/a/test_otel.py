@@ -11,12 +11,16 @@ import pytest
 from agent_framework import Agent
 from agent_framework.observability import enable_instrumentation
 from agent_framework.openai import OpenAIChatClient, OpenAIChatCompletionClient
+from anthropic import AsyncAnthropic
 from autogen_agentchat.agents import AssistantAgent
 from autogen_ext.models.openai import OpenAIChatCompletionClient as AutoGenClient
 from openai import AsyncOpenAI, OpenAI
 from opentelemetry import trace
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.trace import Status, StatusCode
+from pydantic_ai import Agent as PydanticAgent
+from pydantic_ai.models.anthropic import AnthropicModel
+from pydantic_ai.providers.anthropic import AnthropicProvider
 
 import peaky_peek as pp
 from peaky_peek.adapters import PeekSpanProcessor
@@ -24,6 +28,7 @@ from peaky_peek.capture import frameworks
 from peaky_peek.store import Database
 from tests.frameworks.trees import events, outline, sessions, tree
 from tests.loopback import USAGE, Loopback, Reply, error, message, response, stream, tool_call
+from tests.replies import anthropic_stream, host, tool_use
 
 
 class Switch(SpanProcessor):
@@ -338,6 +343,46 @@ async def test_a_framework_with_an_adapter_is_recorded_by_that(
         session helper autogen-core completed
           agent helper
             llm gpt-4o-mini 11/7
+    """)
+
+
+@pytest.mark.filterwarnings("ignore:The model:DeprecationWarning")
+async def test_an_sdk_that_makes_spans_itself_is_recorded_once(store: Database, server: Loopback) -> None:
+    server.answer(anthropic_stream(tool_use("c1", "weather", city="Rome")), anthropic_stream("It ", "rains."))
+    frameworks.install(frozenset({"pydantic_ai"}))
+    PydanticAgent.instrument_all()
+    async with AsyncAnthropic(base_url=host(server), api_key="test") as client:
+        model = AnthropicModel("claude-sonnet-4-5", provider=AnthropicProvider(anthropic_client=client))
+        await PydanticAgent(model, name="guide", tools=[weather]).run("Weather?")
+    PydanticAgent.instrument_all(False)
+    assert outline(store) == tree("""
+        session guide pydantic_ai completed
+          agent guide 'Weather?' -> 'It rains.'
+            llm claude-sonnet-4-5 11/7
+            decision weather
+            tool weather {'city': 'Rome'} -> 'rain in Rome'
+            llm claude-sonnet-4-5 11/7
+    """)
+
+
+def test_two_instrumentations_of_one_framework_tell_of_the_same_run(store: Database) -> None:
+    first, second = trace.get_tracer("acme"), trace.get_tracer("openinference.instrumentation.acme")
+    told = {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": "guide"}
+    kinds = [{"openinference.span.kind": kind} for kind in ("AGENT", "TOOL")]
+    with first.start_as_current_span("run", attributes=told):
+        with (
+            second.start_as_current_span("guide", attributes=kinds[0]),
+            second.start_as_current_span("weather", attributes=kinds[1]),
+            first.start_as_current_span("execute_tool weather"),
+        ):
+            pass
+        with first.start_as_current_span("run", attributes=told | {"gen_ai.agent.name": "other"}):
+            pass
+    assert outline(store) == tree("""
+        session guide acme completed
+          agent guide
+            tool weather
+            agent other
     """)
 
 
