@@ -75,7 +75,10 @@ class _Spans:
 
 
 class _Events:
-    """What LlamaIndex tells of model calls, which may last longer than their spans: as long as somebody reads them."""
+    """What LlamaIndex tells of model calls, and of what is cancelled.
+
+    The span of a model call ends before somebody has read its stream, and that of a cancelled step as if nothing were.
+    """
 
     def handle(self, event: Any, **_: Any) -> None:
         """Take note of an event."""
@@ -91,6 +94,8 @@ def _told(event: Any) -> None:
         _runs.ended(run, response=functools.partial(answer_of, event.response))
     elif kind == "ExceptionEvent":
         _runs.ended(run, error=event.exception)
+    elif kind == "SpanCancelledEvent":
+        _end(event.span_id, None, Paused())
 
 
 def _model(span: Any) -> tuple[str, Any]:

@@ -29,6 +29,7 @@ from llama_index.core.workflow import (
     step,
 )
 from llama_index.llms.openai import OpenAI
+from workflows.errors import WorkflowCancelledByUser
 
 import peaky_peek as pp
 from peaky_peek.capture import faults, frameworks
@@ -360,6 +361,23 @@ async def test_a_tool_that_waits_for_somebody_is_cancelled_and_called_again(stor
     """)
 
 
+async def test_a_run_that_is_cancelled_says_so(store: Database, server: Loopback) -> None:
+    server.answer(*asking(tool_call("c1", "buy", city="Rome")))
+    handler = clerk(server, tools=[buy]).run("Rome?")
+    async for event in handler.stream_events():
+        if isinstance(event, InputRequiredEvent):
+            await handler.cancel_run()
+    with pytest.raises(WorkflowCancelledByUser):
+        await handler
+    assert outline(store) == tree("""
+        session clerk llama_index interrupted
+          agent clerk 'Rome?' (cancelled)
+            llm gpt-4o-mini 11/7
+            decision buy
+            tool buy {'city': 'Rome'} (cancelled)
+    """)
+
+
 def test_a_model_in_the_process_is_recorded_as_llama_index_tells_it(store: Database) -> None:
     with pp.trace_session("mine"):
         MockLLM(max_tokens=2).chat([ChatMessage(role="user", content="Rome?")])
@@ -430,6 +448,7 @@ def test_an_agent_that_is_killed_has_lost_and_doubled_nothing(store: Database, s
 import asyncio, os, signal
 from llama_index.core.agent.workflow import FunctionAgent
 from llama_index.llms.openai import OpenAI
+from workflows.errors import WorkflowCancelledByUser
 from peaky_peek import store
 from peaky_peek.capture import frameworks, transport
 
