@@ -22,7 +22,10 @@ from tests.loopback import Loopback
 from tests.replies import function_call, gemini, gemini_error, gemini_stream, host
 from tests.wire.calls import attempts, dump, events, kinds
 
-pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Inheritance class AiohttpClientSession:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Items? .* on TypedDict class:UserWarning"),  # LiteLLM's own, at its first call
+]
 ASKED: Any = {"model": "gemini-2.5-flash", "contents": "Is it raining?"}
 KEY = "AIzaSy" + "Ab3dEf9hK" * 3 + "Ab3dEf"
 PATH = "/v1beta/models/gemini-2.5-flash"
