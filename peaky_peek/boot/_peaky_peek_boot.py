@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 AWAITED = frozenset({
-    "agent_framework", "agents", "aiohttp", "autogen_agentchat", "autogen_core", "crewai", "httpx", "httpx2",
+    "agent_framework", "agents", "aiohttp", "autogen_agentchat", "autogen_core", "crewai", "dspy", "httpx", "httpx2",
     "langchain_core", "llama_index", "llama_index_instrumentation", "mcp", "opentelemetry", "pydantic_ai",
 })  # fmt: skip
 """The packages whose import shows that there may be something to record: those that we hook into."""

@@ -346,6 +346,25 @@ async def test_a_framework_with_an_adapter_is_recorded_by_that(
     """)
 
 
+def test_a_span_that_says_late_that_it_is_a_model_call_is_one(store: Database, server: Loopback) -> None:
+    tracer = trace.get_tracer("acme")
+    server.answer(message("Hello."))
+    with OpenAI(base_url=server.url, api_key="test") as client, pp.trace_session("run"):
+        with tracer.start_as_current_span("ChatAcme") as span:
+            client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "Hi"}])
+            span.set_attributes({"openinference.span.kind": "LLM", "llm.model_name": "gpt-4o-mini"})
+        with tracer.start_as_current_span("ChatAcme") as span:
+            span.set_attributes({"openinference.span.kind": "LLM", "llm.model_name": "acme-1"})
+        with tracer.start_as_current_span("Chain") as span:
+            span.set_attribute("openinference.span.kind", "CHAIN")
+    assert outline(store) == tree("""
+        session run completed
+          agent run
+            llm gpt-4o-mini 11/7
+            llm acme-1
+    """)
+
+
 @pytest.mark.filterwarnings("ignore:The model:DeprecationWarning")
 async def test_an_sdk_that_makes_spans_itself_is_recorded_once(store: Database, server: Loopback) -> None:
     server.answer(anthropic_stream(tool_use("c1", "weather", city="Rome")), anthropic_stream("It ", "rains."))
