@@ -95,11 +95,58 @@ def _kicking_off_async(original: Method) -> Method:
     return akickoff
 
 
+def _calling(original: Method) -> Method:
+    """Record what is asked of a model that somebody wrote himself: CrewAI has no event for it."""
+
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        run = _asking(self, args, kwargs)
+        try:
+            answer = original(self, *args, **kwargs)
+        except BaseException as error:
+            _runs.ended(run, error=error)
+            raise
+        _answered(run, answer)
+        return answer
+
+    return call
+
+
+def _calling_async(original: Method) -> Method:
+    async def acall(self: Any, *args: Any, **kwargs: Any) -> Any:
+        run = _asking(self, args, kwargs)
+        try:
+            answer = await original(self, *args, **kwargs)
+        except BaseException as error:
+            _runs.ended(run, error=error)
+            raise
+        _answered(run, answer)
+        return answer
+
+    return acall
+
+
 _patches = Patches(
     Patch("crewai.events.event_bus", "CrewAIEventsBus", ("emit",), _emitting),
     Patch("crewai.crew", "Crew", ("kickoff",), _kicking_off),
     Patch("crewai.crew", "Crew", ("akickoff",), _kicking_off_async),
+    Patch("crewai.llms.base_llm", "BaseLLM", ("call",), _calling, heirs=True),
+    Patch("crewai.llms.base_llm", "BaseLLM", ("acall",), _calling_async, heirs=True),
 )
+
+
+@faults.guarded
+def _asking(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
+    """Begin a model call; if an event or the wire tells of it too, it is theirs."""
+    run = object()
+    if _patches.installed:
+        _runs.model(run, functools.partial(words.request_of, model, args, kwargs))
+    return run
+
+
+@faults.guarded
+def _answered(run: object, answer: Any) -> None:
+    _note_asked(answer)
+    _runs.ended(run, response=functools.partial(words.answer_of, answer))
 
 
 @faults.guarded
@@ -212,7 +259,7 @@ def _close(kind: str, event: Any) -> None:
     for inner in reversed(known[at + 1 :]):
         _runs.ended(inner.run, error=error)
     if kind.startswith("model"):
-        _note_asked(event)
+        _note_asked(getattr(event, "response", None))
         _runs.ended(run, error=error, response=functools.partial(words.answer, event))
         return
     inside = _runs.scope_of(run)
@@ -231,11 +278,11 @@ def _cut_short(before: tuple[_Open, ...], error: BaseException) -> None:
     _open.set(before)
 
 
-def _note_asked(event: Any) -> None:
+def _note_asked(answer: Any) -> None:
     """Remember the tools that a model asked for: the events of tools do not say which call they answer."""
     agent = next((each.run for each in reversed(_open.get()) if each.kind == "agent"), None)
     if agent is not None:
-        _asked[agent] = words.calls(getattr(event, "response", None))
+        _asked[agent] = words.calls(answer)
 
 
 def _call_id(name: str, arguments: Any) -> str | None:

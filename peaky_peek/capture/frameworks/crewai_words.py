@@ -24,22 +24,33 @@ class Asked(NamedTuple):
 
 def request(event: Any) -> dict[str, Any]:
     """Return the fields of an `LLMRequest` from the event that a model is asked."""
-    asked = event.messages
-    tools = [tool.get("function", tool) for tool in event.tools or [] if isinstance(tool, dict)]
     settings = {name: value for name in _SETTINGS if (value := getattr(event, name, None)) is not None}
-    messages = [{"role": "user", "content": asked}] if isinstance(asked, str) else asked
-    return {"model": event.model, "messages": messages, "tools": tools or None, "settings": settings or None}
+    return _request(event.model, event.messages, event.tools) | {"settings": settings or None}
+
+
+def request_of(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of an `LLMRequest` from a model, and what it is called with."""
+    named = dict(zip(("messages", "tools"), args, strict=False)) | kwargs
+    return _request(model.model, named.get("messages"), named.get("tools"))
+
+
+def _request(model: Any, asked: Any, offered: Any) -> dict[str, Any]:
+    tools = [tool.get("function", tool) for tool in offered or [] if isinstance(tool, dict)]
+    messages = [{"role": "user", "content": asked}] if isinstance(asked, str) else plain(asked)
+    return {"model": model, "messages": messages, "tools": tools or None}
 
 
 def answer(event: Any) -> dict[str, Any]:
     """Return the fields of an `LLMResponse` from the event that a model has answered."""
-    asked = calls(event.response)
-    content = None if asked else event.response
+    told = {"usage": getattr(event, "usage", None), "finish_reason": getattr(event, "finish_reason", None)}
+    return answer_of(event.response) | told
+
+
+def answer_of(response: Any) -> dict[str, Any]:
+    """Return the fields of an `LLMResponse` from what a model returned."""
+    asked = calls(response)
     tool_calls = [{"id": call.call_id, "name": call.name, "arguments": call.arguments} for call in asked]
-    return {
-        "content": plain(content), "tool_calls": tool_calls or None, "usage": getattr(event, "usage", None),
-        "finish_reason": getattr(event, "finish_reason", None), "complete": True,
-    }  # fmt: skip
+    return {"content": None if asked else plain(response), "tool_calls": tool_calls or None, "complete": True}
 
 
 def calls(response: Any) -> list[Asked]:

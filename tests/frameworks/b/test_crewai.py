@@ -29,7 +29,7 @@ from tests.frameworks.trees import events, outline, sessions, tree
 from tests.loopback import Loopback, Reply, error, message, stream, tool_call
 
 EMIT = CrewAIEventsBus.emit
-KICKOFF = Crew.kickoff, Crew.akickoff
+KICKOFF = Crew.kickoff, Crew.akickoff, OpenAICompletion.call, OpenAICompletion.acall
 
 
 @pytest.fixture(autouse=True)
@@ -363,10 +363,27 @@ def test_a_model_that_is_no_http_is_recorded_as_crewai_tells_it(store: Database,
     assert request.parent_id == next(each.id for each in events(store, "agent_start") if each.name == "clerk")
 
 
+class _Silent(BaseLLM):
+    """A model that somebody wrote, which tells CrewAI nothing."""
+
+    def supports_function_calling(self) -> bool:
+        return True
+
+    def call(self, messages: Any, tools: Any = None, *_: Any, **__: Any) -> Any:
+        return "It rains." if messages[-1]["role"] in ("tool", "user") and len(messages) > 2 else [RAIN]
+
+
+def test_a_model_that_tells_nothing_is_recorded_all_the_same(store: Database, server: Loopback) -> None:
+    assert trip(server, llm=_Silent(model="silent")).kickoff().raw == "It rains."
+    assert seen(store) == TRIP.replace("gpt-4o-mini 11/7", "silent")
+    assert [call.call_id for call in events(store, "tool_call")] == ["c1"]
+    assert [response.content for response in events(store, "llm_response")] == [None, "It rains."]
+
+
 def test_crews_made_before_the_hook_are_recorded_and_uninstalling_restores(store: Database, server: Loopback) -> None:
     frameworks.uninstall()
     assert CrewAIEventsBus.emit is EMIT
-    assert (Crew.kickoff, Crew.akickoff) == KICKOFF
+    assert (Crew.kickoff, Crew.akickoff, OpenAICompletion.call, OpenAICompletion.acall) == KICKOFF
     crew = trip(server)
     frameworks.install(frozenset({"crewai"}))
     server.answer(*asking(RAIN))
