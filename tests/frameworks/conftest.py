@@ -39,6 +39,7 @@ for _name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROP
     os.environ.pop(_name, None)
 
 _THEIR_OWN = (
+    "ignore:Items .* on TypedDict class:UserWarning:pydantic",
     "ignore:Cannot set an attribute on 'crewai:ImportWarning",
     "ignore::DeprecationWarning:crewai",
     "ignore:is_running called from within a step:DeprecationWarning",
