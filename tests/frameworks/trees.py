@@ -1,6 +1,6 @@
 """Recorded runs as outlines that read like the picture, so that a test says what it expects to see.
 
-    session triage PydanticAI completed
+    session triage pydantic_ai completed
       agent triage 'Book a flight' -> 'Booked.'
         llm gpt-4o-mini 11/7
         decision book_flight

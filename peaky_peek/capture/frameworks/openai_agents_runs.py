@@ -19,7 +19,7 @@ from peaky_peek.capture.frameworks.workflows import Workflow
 from peaky_peek.capture.verbs import Common, emit
 from peaky_peek.events import SafetyCheck
 
-FRAMEWORK = "OpenAI Agents"
+FRAMEWORK = "openai_agents"
 APPROVAL = "approval"
 """The policy that says whether a tool may run that needs approval."""
 _UNNAMED = "Agent workflow"

@@ -29,7 +29,7 @@ async def test_an_agent_with_two_tools(store: Database, server: Loopback, models
         assert "tool_output" in [getattr(event, "name", None) for event in shown]
     assert result.final_output == "Sunny, and 3."
     assert outline(store) == tree("""
-        session guide OpenAI Agents completed
+        session guide openai_agents completed
           agent guide 'Weather?' -> 'Sunny, and 3.'
             llm gpt-4o-mini 11/7
             decision weather, add
@@ -63,7 +63,7 @@ def test_a_run_without_a_loop(store: Database, server: Loopback) -> None:
         asyncio.set_event_loop(None)
         loop.close()
     assert outline(store) == tree("""
-        session guide OpenAI Agents completed
+        session guide openai_agents completed
           agent guide 'Weather?' -> 'Sunny, and 3.'
             llm gpt-4o-mini 11/7
             decision weather, add
@@ -86,7 +86,7 @@ async def test_an_agent_that_takes_over_stands_beside_the_one_that_handed_over(
     )  # fmt: skip
     await (Runner.run(triage, "Book Rome") if mode == "whole" else streamed(triage, "Book Rome"))
     assert outline(store) == tree("""
-        session triage OpenAI Agents completed
+        session triage openai_agents completed
           agent triage 'Book Rome'
             llm gpt-4o-mini 11/7
             decision transfer_to_booker
@@ -111,7 +111,7 @@ async def test_a_tool_that_raises_has_an_error_even_if_the_model_is_told_somethi
     server.answer(response(function_call("c1", "broken", city="Oz")), response("No such place."))
     await Runner.run(guide(model, tools=[broken]), "Weather?")
     assert outline(store) == tree("""
-        session guide OpenAI Agents completed
+        session guide openai_agents completed
           agent guide 'Weather?' -> 'No such place.'
             llm gpt-4o-mini 11/7
             decision broken
@@ -126,7 +126,7 @@ async def test_a_tool_that_ends_the_run(store: Database, server: Loopback, model
     with pytest.raises(Exception, match="Oz"):
         await Runner.run(guide(model, tools=[tool]), "Weather?")
     assert outline(store) == tree("""
-        session guide OpenAI Agents failed
+        session guide openai_agents failed
           agent guide 'Weather?' (error)
             llm gpt-4o-mini 11/7
             decision lost
@@ -143,7 +143,7 @@ async def test_a_provider_that_wants_a_retry(store: Database, server: Loopback, 
     server.answer(error(429), response("Sunny."))
     await Runner.run(guide(model), "Weather?")
     assert outline(store) == tree("""
-        session guide OpenAI Agents completed
+        session guide openai_agents completed
           agent guide 'Weather?' -> 'Sunny.'
             llm gpt-4o-mini 11/7
     """)
@@ -154,7 +154,7 @@ async def test_a_provider_that_fails(store: Database, server: Loopback, model: A
     with pytest.raises(Exception, match="bad request"):
         await Runner.run(guide(model), "Weather?")
     assert outline(store) == tree("""
-        session guide OpenAI Agents failed
+        session guide openai_agents failed
           agent guide 'Weather?' (error)
             llm gpt-4o-mini (error)
               error scripted bad request
@@ -171,7 +171,7 @@ async def test_an_agent_that_is_a_tool_is_inside_the_tool(
     server.answer(make(function_call("c1", "write", input="rain")), response("Rain, rain."), make("Done."))
     await run(guide(model, tools=[poet.as_tool("write", "Writes.")]), "A poem")
     assert outline(store) == tree("""
-        session guide OpenAI Agents completed
+        session guide openai_agents completed
           agent guide 'A poem' -> 'Done.'
             llm gpt-4o-mini 11/7
             decision write
@@ -188,13 +188,13 @@ async def test_a_model_that_is_not_asked_over_http(store: Database) -> None:
     with pytest.raises(RuntimeError):
         await Runner.run(agent, "More?")
     assert outline(store) == tree("""
-        session guide OpenAI Agents completed
+        session guide openai_agents completed
           agent guide 'Weather?' -> 'Sunny.'
             llm Local 11/7
             decision weather
             tool weather {'city': 'Rome'} -> {'city': 'Rome', 'sky': 'clear'}
             llm Local 11/7
-        session guide OpenAI Agents failed
+        session guide openai_agents failed
           agent guide 'More?' (error)
             llm Local (error)
               error RuntimeError nothing to say
@@ -211,7 +211,7 @@ async def test_a_model_that_is_not_asked_over_http(store: Database) -> None:
 async def test_a_model_that_streams_and_is_not_asked_over_http(store: Database) -> None:
     await streamed(guide(local_model()), "Weather?")
     assert outline(store) == tree("""
-        session guide OpenAI Agents completed
+        session guide openai_agents completed
           agent guide 'Weather?' -> 'Sunny.'
             llm Local 0/0
             decision weather
@@ -227,7 +227,7 @@ async def test_tools_that_the_provider_runs_come_from_the_wire_with_their_server
     server.answer(response(call | {"error": None, "approval_request_id": None, "status": "completed"}, "One commit."))
     await Runner.run(guide(model), "Log?")
     assert outline(store) == tree("""
-        session guide OpenAI Agents completed
+        session guide openai_agents completed
           agent guide 'Log?' -> 'One commit.'
             llm gpt-4o-mini 11/7
               tool log {} -> 'c6c' (derived)
@@ -260,7 +260,7 @@ async def test_a_tool_of_an_mcp_server_names_the_server(store: Database, server:
     server.answer(response(function_call("c1", "read", path="a.txt")), response("Read."))
     await Runner.run(guide(model, tools=[], mcp_servers=[Files()]), "Read a.txt")
     assert outline(store) == tree("""
-        session guide OpenAI Agents completed
+        session guide openai_agents completed
           agent guide 'Read a.txt' -> 'Read.'
             llm gpt-4o-mini 11/7
             decision read
@@ -280,7 +280,7 @@ async def test_a_tool_that_takes_too_long(store: Database, server: Loopback, mod
     server.answer(response(function_call("c1", "sleepy")), response("No answer."))
     await Runner.run(guide(model, tools=[sleepy]), "Wait")
     assert outline(store) == tree("""
-        session guide OpenAI Agents completed
+        session guide openai_agents completed
           agent guide 'Wait' -> 'No answer.'
             llm gpt-4o-mini 11/7
             decision sleepy
@@ -298,7 +298,7 @@ async def test_a_handoff_that_fails(store: Database, server: Loopback, model: An
     with pytest.raises(PermissionError):
         await Runner.run(Agent(name="triage", handoffs=[handoff(booker, on_handoff=refuse)], model=model), "Rome")
     assert outline(store) == tree("""
-        session triage OpenAI Agents failed
+        session triage openai_agents failed
           agent triage 'Rome' (error)
             llm gpt-4o-mini 11/7
             decision transfer_to_booker
@@ -314,7 +314,7 @@ async def test_a_stream_that_nobody_reads_to_its_end(store: Database, server: Lo
         if getattr(event, "name", None) == "tool_output":
             result.cancel()
     assert outline(store) == tree("""
-        session guide OpenAI Agents interrupted
+        session guide openai_agents interrupted
           agent guide 'Weather?' (cancelled)
             llm gpt-4o-mini 11/7
             decision weather
@@ -329,13 +329,13 @@ async def test_without_task_and_turn_spans(store: Database) -> None:
     with pytest.raises(RuntimeError):
         await Runner.run(agent, "More?", run_config=plain)
     assert outline(store) == tree("""
-        session guide OpenAI Agents completed
+        session guide openai_agents completed
           agent guide 'Weather?' -> 'Sunny.'
             llm Local 11/7
             decision weather
             tool weather {'city': 'Rome'} -> {'city': 'Rome', 'sky': 'clear'}
             llm Local 11/7
-        session guide OpenAI Agents failed
+        session guide openai_agents failed
           agent guide 'More?' (error)
             llm Local (error)
               error RuntimeError nothing to say

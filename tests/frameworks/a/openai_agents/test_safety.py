@@ -38,7 +38,7 @@ async def test_a_model_that_refuses(store: Database, server: Loopback, chat: Any
     with pytest.raises(ModelRefusalError):
         await Runner.run(guide(chat), "Weather?")
     assert outline(store) == tree("""
-        session guide OpenAI Agents failed
+        session guide openai_agents failed
           agent guide 'Weather?' (error)
             llm gpt-4o-mini 11/7
               refusal refusal (derived)
@@ -67,12 +67,12 @@ async def test_guardrails_of_an_agent_are_safety_checks(
     with pytest.raises(OutputGuardrailTripwireTriggered):
         await run(agent, "More?")
     assert outline(store) == tree("""
-        session guide OpenAI Agents completed
+        session guide openai_agents completed
           agent guide 'Weather?' -> 'Sunny.'
             safety_check polite pass
             llm gpt-4o-mini 11/7
             safety_check short pass
-        session guide OpenAI Agents failed
+        session guide openai_agents failed
           agent guide 'More?' -> 'A long answer.' (error)
             safety_check polite pass
             llm gpt-4o-mini 11/7
@@ -95,7 +95,7 @@ async def test_a_guardrail_before_the_model_keeps_it_from_being_asked(
     assert outline(store) == "\n".join(
         [
             tree("""
-        session guide OpenAI Agents failed
+        session guide openai_agents failed
           agent guide 'Damn' (error)
             safety_check polite block
             error agents.exceptions.InputGuardrailTripwireTriggered Guardrail InputGuardrail triggered tripwire
@@ -157,7 +157,7 @@ async def test_guardrails_of_a_tool_are_safety_checks(store: Database, server: L
     with pytest.raises(ToolInputGuardrailTripwireTriggered) if way == "raise" else nullcontext():
         await Runner.run(guide(model, tools=[guarded_tool(way)]), "Weather?")
     beginning = """
-        session guide OpenAI Agents completed
+        session guide openai_agents completed
           agent guide 'Weather?' -> 'Sunny.'
             llm gpt-4o-mini 11/7
             decision weather
@@ -187,7 +187,7 @@ async def test_a_run_that_waits_for_an_approval_goes_on_in_its_session(
         "approve": ("pass", "'clear'"), "reject": ("block 'book'", "'Tool execution was not approved.' (derived)"),
     }[decision]  # fmt: skip
     assert outline(store) == tree(f"""
-        session guide OpenAI Agents completed
+        session guide openai_agents completed
           agent guide 'Book'
             llm gpt-4o-mini 11/7
             decision book
@@ -212,7 +212,7 @@ async def test_too_many_turns(store: Database, server: Loopback, model: Any, mod
         "streamed": "error Max turns exceeded",
     }
     assert outline(store) == tree(f"""
-        session guide OpenAI Agents failed
+        session guide openai_agents failed
           agent guide 'Weather?' (error)
             llm gpt-4o-mini 11/7
             decision weather
@@ -229,7 +229,7 @@ async def test_an_agent_that_is_answered_for_at_its_limit_did_not_fail(
     server.answer(make(function_call("c1", "weather", city="Rome")))
     await run(guide(model), "Weather?", max_turns=1, error_handlers={"max_turns": lambda _: "Enough."})
     assert outline(store) == tree("""
-        session guide OpenAI Agents completed
+        session guide openai_agents completed
           agent guide 'Weather?' -> 'Enough.'
             llm gpt-4o-mini 11/7
             decision weather
@@ -253,7 +253,7 @@ async def test_a_model_that_is_stopped_by_a_guardrail_did_not_fail(store: Databa
     with pytest.raises(InputGuardrailTripwireTriggered):
         await Runner.run(guide(Silent(), input_guardrails=[strict]), "Weather?")
     assert outline(store) == tree("""
-        session guide OpenAI Agents failed
+        session guide openai_agents failed
           agent guide 'Weather?' (error)
             llm Silent (cancelled)
             safety_check strict block
@@ -278,7 +278,7 @@ async def test_a_guardrail_that_is_slower_than_the_agent_stops_it_all_the_same(
     with pytest.raises(InputGuardrailTripwireTriggered):
         await streamed(guide(model, input_guardrails=[slow]), "Weather?", hooks=Returned())
     assert outline(store) == tree("""
-        session guide OpenAI Agents failed
+        session guide openai_agents failed
           agent guide 'Weather?' -> 'Sunny.' (error)
             llm gpt-4o-mini 11/7
             safety_check slow block

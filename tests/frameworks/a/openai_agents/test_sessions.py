@@ -31,17 +31,17 @@ async def test_a_session_is_named_as_the_user_calls_it_and_knows_its_conversatio
         await Runner.run(guide(model), "3")
         await Runner.run(guide(model), "4")
     assert outline(store) == tree("""
-        session mine OpenAI Agents completed
+        session mine openai_agents completed
           agent mine
             agent guide '0' -> 'Sunny.'
               llm gpt-4o-mini 11/7
-        session guide OpenAI Agents completed
+        session guide openai_agents completed
           agent guide '1' -> 'Sunny.'
             llm gpt-4o-mini 11/7
-        session Weather desk OpenAI Agents completed
+        session Weather desk openai_agents completed
           agent guide '2' -> 'Sunny.'
             llm gpt-4o-mini 11/7
-        session Day OpenAI Agents completed
+        session Day openai_agents completed
           agent guide '3' -> 'Sunny.'
             llm gpt-4o-mini 11/7
           agent guide '4' -> 'Sunny.'
@@ -56,16 +56,16 @@ async def test_agents_side_by_side_keep_their_own_trees(store: Database, server:
         await asyncio.gather(Runner.run(guide(model), "1"), Runner.run(guide(model), "2"))
     await asyncio.gather(*[Runner.run(guide(model), "3"), Runner.run(guide(model), "4")])
     assert outline(store) == tree("""
-        session mine OpenAI Agents completed
+        session mine openai_agents completed
           agent mine
             agent guide '1' -> 'Sunny.'
               llm gpt-4o-mini 11/7
             agent guide '2' -> 'Sunny.'
               llm gpt-4o-mini 11/7
-        session guide OpenAI Agents completed
+        session guide openai_agents completed
           agent guide '3' -> 'Sunny.'
             llm gpt-4o-mini 11/7
-        session guide OpenAI Agents completed
+        session guide openai_agents completed
           agent guide '4' -> 'Sunny.'
             llm gpt-4o-mini 11/7
     """)
@@ -82,7 +82,7 @@ async def test_an_agent_that_runs_while_an_exception_is_handled_did_not_fail(
         with trace("Rescue"):
             await Runner.run(guide(model), "Weather?")
     assert outline(store) == tree("""
-        session Rescue OpenAI Agents completed
+        session Rescue openai_agents completed
           agent guide 'Weather?' -> 'Sunny.'
             llm gpt-4o-mini 11/7
     """)
@@ -103,7 +103,7 @@ async def test_inside_a_traced_function_a_run_is_a_span_and_a_decorated_tool_is_
     server.answer(response(function_call("c1", "news", city="Rome")), response("None."))
     await main()
     assert outline(store) == tree("""
-        session main OpenAI Agents completed
+        session main openai_agents completed
           agent main {} -> 'None.'
             agent guide 'News?' -> 'None.'
               llm gpt-4o-mini 11/7
@@ -138,6 +138,6 @@ async def test_what_fails_between_agents_fails_the_session_of_their_trace(store:
     with pytest.raises(ValueError, match="seven"), trace("Day"):
         int("seven")
     assert outline(store) == tree("""
-        session Day OpenAI Agents failed
+        session Day openai_agents failed
           error ValueError invalid literal for int() with base 10: 'seven'
     """)
