@@ -23,6 +23,7 @@ from crewai.llms.providers.openai.completion import OpenAICompletion
 
 import peaky_peek as pp
 from peaky_peek.capture import frameworks
+from peaky_peek.capture.frameworks import crewai
 from peaky_peek.store import Database, notices
 from tests.frameworks.b.crews import USAGE, agent, book, model, seen, trip
 from tests.frameworks.trees import events, outline, sessions, tree
@@ -63,6 +64,7 @@ def test_a_crew_its_tasks_agents_and_tools_are_nested_as_they_ran(store: Databas
     server.answer(*asking(RAIN))
     assert trip(server).kickoff(inputs={"month": "May"}).raw == "It rains."
     assert seen(store) == TRIP.replace("trip ->", "trip {'month': 'May'} ->")
+    assert crewai._open.get() == ()
     assert [start.data for start in events(store, "agent_start")] == [{"crew": "trip"}, {"task": "plan"}, {}]
     (session,) = sessions(store)
     assert session["input"] == '{"month":"May"}'
@@ -191,6 +193,17 @@ def test_a_model_call_that_fails_is_told_once_and_fails_everything_around_it(sto
                 error {failed}
     """)
     assert "BadRequestError" in events(store, "error")[1].stack_trace
+    assert [end.name for end in events(store, "agent_end")] == ["clerk", "plan", "trip"]
+    assert not any(event.metadata for event in events(store))
+
+
+def test_an_agent_that_is_tried_again_is_seen_twice(store: Database, server: Loopback) -> None:
+    server.answer(error(400, "bad", "not now"), *asking(RAIN))
+    assert trip(server, max_retry_limit=1).kickoff().raw == "It rains."
+    first, _, second = seen(store).partition("      agent clerk 'Rome?' -> ")
+    assert first.splitlines()[3:5] == ["      agent clerk 'Rome?' (error)", "        llm gpt-4o-mini (error)"]
+    assert first.splitlines()[:3] == TRIP.splitlines()[:3]
+    assert second.splitlines()[1:] == TRIP.splitlines()[4:]
 
 
 async def test_after_a_failure_the_next_crew_of_the_same_task_is_a_tree_of_its_own(

@@ -17,6 +17,7 @@ from llama_index.core import instrumentation as theirs
 from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent, ReActAgent
 from llama_index.core.base.llms.types import ToolCallBlock
 from llama_index.core.llms import ChatMessage, MockLLM, TextBlock
+from llama_index.core.llms.callbacks import llm_completion_callback
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 from llama_index.core.tools import FunctionTool, QueryEngineTool
 from llama_index.core.workflow import (
@@ -388,6 +389,25 @@ def test_a_model_in_the_process_is_recorded_as_llama_index_tells_it(store: Datab
         ("MockLLM", [{"role": "user", "content": "Bonn?"}]),
     ]
     assert [response.content for response in events(store, "llm_response")] == ["text text", "text"]
+
+
+class _Down(MockLLM):
+    """A model in the process that fails."""
+
+    @llm_completion_callback()
+    def complete(self, prompt: str, formatted: bool = False, **_: Any) -> Any:
+        raise ValueError("the model is down")
+
+
+def test_such_a_model_that_fails_is_an_answer_with_an_error(store: Database) -> None:
+    with pp.trace_session("mine"), pytest.raises(ValueError, match="down"):
+        _Down().chat([ChatMessage(role="user", content="Rome?")])
+    assert outline(store) == tree("""
+        session mine completed
+          agent mine
+            llm MockLLM (error)
+              error ValueError the model is down
+    """)
 
 
 async def test_an_agent_of_such_a_model_is_the_same_tree_without_counts(store: Database) -> None:
