@@ -177,7 +177,11 @@ _ALSO_SAYS = ("refusal", "embeddings", "audio")
 
 @dataclass(slots=True, eq=False, kw_only=True, repr=False)
 class LLMResponse(Event):
-    """The model answers. `usage` counts tokens: input, output, cache_read, cache_write, reasoning."""
+    """The model answers.
+
+    `usage` counts tokens, in the same way for all providers: input (those read from and written to a cache included),
+    output (reasoning included), cache_read, cache_write, reasoning. `data["usage"]` has the provider's own counts.
+    """
 
     event_type = EventType.LLM_RESPONSE
     model: str | None = None
