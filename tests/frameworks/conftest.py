@@ -15,25 +15,13 @@ import pytest
 
 from peaky_peek.capture import autopatch
 from peaky_peek.store import Database
+from tests.frameworks.quiet import QUIET
 from tests.loopback import Loopback
 
 _HOME = tempfile.TemporaryDirectory(prefix="peaky-peek-frameworks-")
-# Read when the frameworks are imported: nobody reports home, looks for a newer version, or fetches a table of prices.
-os.environ |= {
-    "ANONYMIZED_TELEMETRY": "false",
-    "CREWAI_DISABLE_TELEMETRY": "true",
-    "CREWAI_DISABLE_TRACKING": "true",
-    "CREWAI_DISABLE_VERSION_CHECK": "true",
+os.environ |= QUIET | {
     "CREWAI_STORAGE_DIR": str(Path(_HOME.name) / "crewai"),
-    "CREWAI_TRACING_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
     "DSPY_CACHEDIR": str(Path(_HOME.name) / "dspy"),
-    "HAYSTACK_TELEMETRY_ENABLED": "false",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "HF_HUB_OFFLINE": "1",
-    "LANGCHAIN_TRACING_V2": "false",
-    "LANGSMITH_TRACING": "false",
-    "LITELLM_LOCAL_MODEL_COST_MAP": "true",
 }
 for _name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ANTHROPIC_API_KEY", "ANTHROPIC_BASE_URL", "OTEL_SDK_DISABLED"):
     os.environ.pop(_name, None)
