@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from peaky_peek.capture.providers import sse
-from peaky_peek.capture.providers.fields import Answer, Failure, Prompt, dict_of, loads, text_of
-from peaky_peek.capture.providers.openai_completions import calls, returns, tool_names
+from peaky_peek.capture.providers.fields import Answer, Failure, Prompt, besides, dict_of, loads, text_of
+from peaky_peek.capture.providers.toolless import calls, returns, tool_names
 
 __all__ = ["answer", "calls", "prompt", "returns", "tool_names"]
 
@@ -22,7 +22,7 @@ def prompt(url: str, body: dict[str, Any]) -> Prompt | None:  # noqa: ARG001 - a
         model=text_of(body.get("model")),
         messages=[{"role": "user", "content": body["prompt"]}],
         tools=None,
-        settings={name: value for name, value in body.items() if name not in _ASKED},
+        settings=besides(body, _ASKED),
         stream=body.get("stream") is True,
     )
 

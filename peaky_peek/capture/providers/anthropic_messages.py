@@ -14,6 +14,7 @@ from peaky_peek.capture.providers.fields import (
     Prompt,
     ToolReturn,
     arguments,
+    besides,
     counts,
     dict_of,
     dicts_of,
@@ -44,7 +45,7 @@ def prompt(url: str, body: dict[str, Any]) -> Prompt | None:
         model=text_of(body.get("model")) or (vertex[1] if vertex else None),
         messages=[*told, *messages],
         tools=list_of(body.get("tools")) or None,
-        settings={name: value for name, value in body.items() if name not in _ASKED},
+        settings=besides(body, _ASKED),
         stream=body.get("stream") is True,
     )
 
@@ -111,7 +112,7 @@ def _extra(message: dict[str, Any]) -> dict[str, Any]:
     blocks = list_of(message.get("content"))
     told = all(isinstance(each, dict) and each.keys() - {"type"} == _TOLD.get(str(each.get("type"))) for each in blocks)
     extra = {"response_id": message.get("id"), "blocks": None if told else blocks}
-    extra |= {name: value for name, value in message.items() if name not in _OWN}
+    extra |= besides(message, _OWN)
     return {name: value for name, value in extra.items() if value}
 
 
@@ -233,7 +234,7 @@ class _Stream:
             case "content_block_delta":
                 return self._add_delta(index, dict_of(event.get("delta")))
             case "message_delta":
-                told = {name: value for name, value in event.items() if name not in ("type", "usage", "delta")}
+                told = besides(event, ("type", "usage", "delta"))
                 usage = {name: value for name, value in dict_of(event.get("usage")).items() if value is not None}
                 self.message |= told | dict_of(event.get("delta"))
                 self.message["usage"] = dict_of(self.message.get("usage")) | usage
@@ -255,7 +256,7 @@ class _Stream:
         if kind == "citations_delta":
             block["citations"] = [*list_of(block.get("citations")), delta.get("citation")]
         else:  # the signature of thinking, a compaction: they come whole
-            block |= {name: value for name, value in delta.items() if name != "type"}
+            block |= besides(delta, ("type",))
         return False
 
     def whole(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -148,6 +149,15 @@ def call_key(call: dict[str, Any]) -> str:
     'weather {"city": "Paris"}'
     """
     return call["id"] or f"{call['name']} {json.dumps(call['arguments'], sort_keys=True)}"
+
+
+def besides(body: dict[str, Any], told: Collection[str]) -> dict[str, Any]:
+    """Return what a body says besides the fields that are told elsewhere.
+
+    >>> besides({"model": "gpt-5", "seed": 1}, {"model"})
+    {'seed': 1}
+    """
+    return {name: value for name, value in body.items() if name not in told}
 
 
 def dict_of(value: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from peaky_peek.capture.providers.fields import (
     HostedCall,
     Prompt,
     ToolReturn,
+    besides,
     call_key,
     counts,
     dict_of,
@@ -48,7 +49,7 @@ def prompt(url: str, body: dict[str, Any]) -> Prompt | None:
         model=model,
         messages=contents,
         tools=list_of(body.get("tools")) or None,
-        settings={name: value for name, value in body.items() if name not in _ASKED},
+        settings=besides(body, _ASKED),
         stream=method == "streamGenerateContent",
     )
 
@@ -137,7 +138,7 @@ def _extra(body: dict[str, Any], candidates: list[dict[str, Any]], parts: list[d
         "response_id": body.get("responseId"), "error": body.get("error"), "usage": body.get("usageMetadata"),
         "parts": None if told else parts, "prompt_feedback": body.get("promptFeedback"), "choices": candidates[1:],
     }  # fmt: skip
-    extra |= {name: value for name, value in candidate.items() if name not in ("content", "finishReason", "index")}
+    extra |= besides(candidate, ("content", "finishReason", "index"))
     return {name: value for name, value in extra.items() if value}
 
 
@@ -252,7 +253,7 @@ def _streamed(items: Iterator[tuple[int, bytes]]) -> Answer:
             failure = Failure.of(chunk["error"], 200, data)
             whole["error"] = chunk["error"]
             break
-        whole |= {name: value for name, value in chunk.items() if name != "candidates"}
+        whole |= besides(chunk, ("candidates",))
         for candidate in dicts_of(chunk.get("candidates")):
             index = _index(candidate)
             candidates.setdefault(index, {}).update(candidate)

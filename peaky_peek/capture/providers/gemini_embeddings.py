@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from peaky_peek.capture.providers.fields import Answer, Failure, Prompt, dict_of, dicts_of, list_of, loads
+from peaky_peek.capture.providers.fields import Answer, Failure, Prompt, besides, dict_of, dicts_of, list_of, loads
 from peaky_peek.capture.providers.gemini import model_and_method, usage_of
-from peaky_peek.capture.providers.openai_completions import calls, returns, tool_names
+from peaky_peek.capture.providers.toolless import calls, returns, tool_names
 
 __all__ = ["answer", "calls", "prompt", "returns", "tool_names"]
 
@@ -14,7 +14,7 @@ __all__ = ["answer", "calls", "prompt", "returns", "tool_names"]
 def prompt(url: str, body: dict[str, Any]) -> Prompt | None:
     """Return what a request asks, or None when it is no model call after all: the messages are what is embedded."""
     asked = dicts_of(body["requests"]) if "requests" in body else [body]
-    settings = {name: value for name, value in (asked[0] if asked else {}).items() if name not in ("content", "model")}
+    settings = besides(asked[0] if asked else {}, ("content", "model"))
     return Prompt(
         provider="google",
         model=model_and_method(url)[0],

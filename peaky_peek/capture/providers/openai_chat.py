@@ -6,13 +6,12 @@ from collections import defaultdict
 from typing import Any
 
 from peaky_peek.attachments import described
-from peaky_peek.capture.providers import sse
 from peaky_peek.capture.providers.fields import (
     Answer,
-    Failure,
     Prompt,
     ToolReturn,
     arguments,
+    besides,
     dict_of,
     dicts_of,
     list_of,
@@ -20,7 +19,7 @@ from peaky_peek.capture.providers.fields import (
     text_of,
 )
 from peaky_peek.capture.providers.hosts import deployment, provider
-from peaky_peek.capture.providers.openai_choices import FILTERED, extra, failed, index, usage
+from peaky_peek.capture.providers.openai_choices import FILTERED, extra, failed, index, streamed, usage
 
 _ASKED = {"model", "messages", "tools", "functions", "stream"}
 _TEXTS = ("content", "refusal", "reasoning_content", "reasoning")
@@ -37,7 +36,7 @@ def prompt(url: str, body: dict[str, Any]) -> Prompt | None:
         model=text_of(body.get("model")) or deployment(url),
         messages=messages if isinstance(messages, list) else [messages],
         tools=list_of(tools) or None,
-        settings={name: value for name, value in body.items() if name not in _ASKED},
+        settings=besides(body, _ASKED),
         stream=body.get("stream") is True,
     )
 
@@ -45,8 +44,8 @@ def prompt(url: str, body: dict[str, Any]) -> Prompt | None:
 def answer(status: int, body: bytes, *, stream: bool) -> Answer:
     """Return what a response says; a stream is put together as the SDK's own accumulator does it."""
     if stream and status < 400:
-        return _streamed(body)
-    return _whole(loads(body), status, body)
+        return streamed(body, _Choice, _whole)
+    return _whole(dict_of(loads(body)), status, body)
 
 
 def calls(messages: list[Any]) -> dict[str, dict[str, Any]]:
@@ -75,9 +74,8 @@ def tool_names(tools: list[Any]) -> list[str]:
     return [name for name in names if isinstance(name, str)]
 
 
-def _whole(body: Any, status: int, raw: bytes) -> Answer:
+def _whole(body: dict[str, Any], status: int, raw: bytes) -> Answer:
     """Read a body that came in one piece."""
-    body = dict_of(body)
     choices = sorted(dicts_of(body.get("choices")), key=index)
     if not choices or status >= 400:
         return failed(body, status, raw)
@@ -128,10 +126,9 @@ class _Choice:
         self.audio: dict[str, Any] = {}
         self.finish_reason: str | None = None
 
-    def add(self, choice: dict[str, Any]) -> bool:
-        """Add one delta; return whether it brought a token."""
-        delta = dict_of(choice.get("delta"))
-        self.finish_reason = text_of(choice.get("finish_reason")) or self.finish_reason
+    def add(self, piece: dict[str, Any]) -> bool:
+        delta = dict_of(piece.get("delta"))
+        self.finish_reason = text_of(piece.get("finish_reason")) or self.finish_reason
         texts = {name: text for name in _TEXTS if isinstance(text := delta.get(name), str)}
         for name, text in texts.items():
             self.texts[name].append(text)
@@ -143,17 +140,12 @@ class _Choice:
             _add_text(self.audio, dict_of(audio))
         return any(texts.values()) or bool(delta.get("tool_calls") or function or audio)
 
-    def message(self) -> dict[str, Any]:
-        """Return the message as it would have come in one piece."""
+    def whole(self) -> dict[str, Any]:
         texts = {name: "".join(pieces) for name, pieces in self.texts.items()}
         tool_calls = [_joined(self.calls[at]) for at in sorted(self.calls)]
-        return {
-            "content": None,
-            **texts,
-            "tool_calls": tool_calls,
-            "function_call": _joined(self.function),
-            "audio": _joined(self.audio),
-        }
+        function, audio = _joined(self.function), _joined(self.audio)
+        message = {"content": None, **texts, "tool_calls": tool_calls, "function_call": function, "audio": audio}
+        return {"message": message}
 
 
 def _add_call(whole: dict[str, Any], call: dict[str, Any]) -> None:
@@ -175,35 +167,3 @@ def _joined(whole: dict[str, Any]) -> dict[str, Any]:
         name: _joined(value) if isinstance(value, dict) else "".join(value) if isinstance(value, list) else value
         for name, value in whole.items()
     }
-
-
-def _streamed(body: bytes) -> Answer:
-    whole: dict[str, Any] = {}
-    choices: defaultdict[int, _Choice] = defaultdict(_Choice)
-    first_token = failure = None
-    done = False
-    for end, data in sse.events(body):
-        if data.startswith(b"[DONE]"):
-            done = True
-            break
-        read_chunk = loads(data)
-        if read_chunk is None:
-            failure = Failure.of_chunk(data)
-            break
-        chunk = dict_of(read_chunk)
-        whole |= {name: chunk[name] for name in ("id", "model", "usage", "error") if chunk.get(name)}
-        if "error" in whole:
-            failure = Failure.of(whole["error"], 200, data)
-            break
-        for choice in dicts_of(chunk.get("choices")):
-            if choices[index(choice)].add(choice) and first_token is None:
-                first_token = end
-    whole["choices"] = [
-        {"index": at, "message": choice.message(), "finish_reason": choice.finish_reason}
-        for at, choice in choices.items()
-    ]
-    read = _whole(whole, 200, body) if choices else Answer(data=extra(whole, []))
-    read.first_token = first_token
-    read.failure = failure
-    read.complete = failure is None and (done or any(choice.finish_reason for choice in choices.values()))
-    return read

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-from peaky_peek.capture.providers.fields import Answer, Prompt, dict_of, dicts_of, loads, text_of
+from peaky_peek.capture.providers.fields import Answer, Prompt, besides, dict_of, dicts_of, loads, text_of
 from peaky_peek.capture.providers.hosts import deployment, provider
-from peaky_peek.capture.providers.openai_choices import failed, usage
-from peaky_peek.capture.providers.openai_completions import calls, returns, tool_names
+from peaky_peek.capture.providers.openai_choices import asked_one_by_one, failed, usage
+from peaky_peek.capture.providers.toolless import calls, returns, tool_names
 
 __all__ = ["answer", "calls", "prompt", "returns", "tool_names"]
 
@@ -17,14 +17,12 @@ _ASKED = {"model", "input"}
 
 def prompt(url: str, body: dict[str, Any]) -> Prompt | None:
     """Return what a request asks: a message for each input, of text or of tokens."""
-    given = body.get("input")
-    inputs = given if isinstance(given, list) and not all(isinstance(each, int) for each in given) else [given]
     return Prompt(
         provider=provider(url),
         model=text_of(body.get("model")) or deployment(url),
-        messages=[{"role": "user", "content": each} for each in inputs],
+        messages=asked_one_by_one(body.get("input")),
         tools=None,
-        settings={name: value for name, value in body.items() if name not in _ASKED},
+        settings=besides(body, _ASKED),
         stream=False,
     )
 

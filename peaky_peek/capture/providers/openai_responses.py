@@ -12,7 +12,7 @@ from peaky_peek.capture.providers.fields import (
     Answer,
     Failure,
     Prompt,
-    counts,
+    besides,
     dict_of,
     dicts_of,
     list_of,
@@ -20,7 +20,7 @@ from peaky_peek.capture.providers.fields import (
     text_of,
 )
 from peaky_peek.capture.providers.hosts import provider
-from peaky_peek.capture.providers.openai_choices import FILTERED, failed
+from peaky_peek.capture.providers.openai_choices import FILTERED, failed, usage
 from peaky_peek.capture.providers.openai_items import calls, returns, tool_names
 
 __all__ = ["answer", "calls", "prompt", "returns", "tool_names"]
@@ -55,7 +55,7 @@ def prompt(url: str, body: dict[str, Any]) -> Prompt | None:
         model=text_of(body.get("model")),
         messages=messages,
         tools=list_of(body.get("tools")) or None,
-        settings={name: value for name, value in body.items() if name not in asked},
+        settings=besides(body, asked),
         stream=body.get("stream") is True,
     )
 
@@ -87,7 +87,7 @@ def _whole(body: dict[str, Any], status: int, raw: bytes) -> Answer:
         tool_calls=own,
         hosted=hosted,
         finish_reason=reason or (state if state in _OVER else None),
-        usage=_usage(body.get("usage")),
+        usage=usage(body.get("usage"), "input", "output"),
         refusal=refusal,
         failure=Failure.of(body.get("error"), status, raw) if is_failed else None,
         complete=not is_failed and (state in (*_OVER, "complete", None) and state != "cancelled"),
@@ -118,19 +118,6 @@ def _thoughts(output: list[dict[str, Any]]) -> list[str]:
             parts = dicts_of(item.get("content")) or dicts_of(item.get("summary"))
             thoughts += [text for part in parts if (text := text_of(part.get("text")))]
     return thoughts
-
-
-def _usage(usage: Any) -> dict[str, int | None] | None:
-    if not isinstance(usage, dict):
-        return None
-    read, written = dict_of(usage.get("input_tokens_details")), dict_of(usage.get("output_tokens_details"))
-    return counts(
-        input=usage.get("input_tokens"),
-        output=usage.get("output_tokens"),
-        cache_read=read.get("cached_tokens"),
-        cache_write=read.get("cache_write_tokens"),
-        reasoning=written.get("reasoning_tokens"),
-    )
 
 
 def _extra(body: dict[str, Any], output: list[dict[str, Any]]) -> dict[str, Any]:
