@@ -20,16 +20,16 @@ from peaky_peek.events import Error, Event, LLMRequest, ToolCall, ToolResult
 class CallSpan:
     """A call with its answer, under the event around it."""
 
+    output: Any = None
+    inside: Scope | None = None
+    """Where what happens during the call belongs; None while nothing is recorded."""
+    place: AbstractContextManager[None] = HERE
+    served: Callable[[], Any] | None = None
+    """What to call instead of the function, while a tape is played."""
+    failure: str | None = None
+    """What went wrong in it, if whoever runs it makes a result of that."""
     _is_model_call = False
-
-    def __init__(self) -> None:
-        self.output: Any = None
-        self.inside: Scope | None = None
-        """Where what happens during the call belongs; None while nothing is recorded."""
-        self.place: AbstractContextManager[None] = HERE
-        self.served: Callable[[], Any] | None = None
-        """What to call instead of the function, while a tape is played."""
-        self._started_at = self._opened_in = 0
+    _started_at = _opened_in = 0
 
     def open(self, scope: Scope | None = None) -> Self:
         """Begin, in a scope, or where the code runs."""
@@ -50,8 +50,9 @@ class CallSpan:
         return self
 
     def close(self, error: BaseException | str | None = None) -> None:
-        """End, with `output` or an error."""
+        """End, with `output`, an error, or what went wrong in it."""
         try:
+            error = self.failure if error is None else error
             if self.inside is None or os.getpid() != self._opened_in:  # a forked child leaves the answer to its parent
                 return
             self.inside.closed = True
@@ -89,26 +90,20 @@ class ToolSpan(CallSpan):
         common: what both events say besides.
     """
 
+    result: ToolResult | None = None
+    """The event that the span ended with."""
+    _around: ToolSpan | None = None
+    """The span of the framework that this is the function of."""
+
     def __init__(
         self, name: str, arguments: Any, call_id: str | None = None, *, by_framework: bool = False,
         common: Common | None = None,
     ) -> None:  # fmt: skip
-        super().__init__()
         self.name, self._arguments, self._call_id = name, arguments, call_id
-        self.result: ToolResult | None = None
-        """The event that the span ended with."""
         self.facts: dict[str, Any] = {}
         """What is learned while it runs; `data` of the result."""
-        self.failure: str | None = None
-        """What went wrong in it, if whoever runs it makes a result of that."""
         self._common: Common = common or {}
         self._awaits_function = by_framework
-        self._around: ToolSpan | None = None
-        """The span of the framework that this is the function of."""
-
-    def close(self, error: BaseException | str | None = None) -> None:
-        """End, with `output`, an error, or what went wrong in it."""
-        super().close(self.failure if error is None else error)
 
     def _recorded(self) -> Callable[[], Any] | None:
         if self._around is not None:
@@ -141,12 +136,13 @@ class ToolSpan(CallSpan):
 
     def _record_answer(self, inside: Scope, error: BaseException | str | None, common: Common) -> None:
         said = faults.said(error) if isinstance(error, BaseException) else error
-        if isinstance(error, Paused):
-            said = None
-        typed: dict[str, Any] = {"tool_name": self.name, "result": self.output, "error": said}
-        typed |= {"call_id": self._call_id, **common}
-        said_of_both: Common = {**self._common, "data": {**self._common.get("data", {}), **self.facts}}
-        self.result = emit(ToolResult, inside, said_of_both, typed)
+        typed: dict[str, Any] = {
+            "tool_name": self.name, "result": self.output, "error": None if isinstance(error, Paused) else said,
+            "call_id": self._call_id, **common,
+        }  # fmt: skip
+        if self.facts:
+            self._common = {**self._common, "data": {**self._common.get("data", {}), **self.facts}}
+        self.result = emit(ToolResult, inside, self._common, typed)
 
 
 def _raise(error: Exception) -> NoReturn:
@@ -159,7 +155,6 @@ class LLMSpan(CallSpan):
     _is_model_call = True
 
     def __init__(self, model: str | None, provider: str | None, arguments: dict[str, Any]) -> None:
-        super().__init__()
         self._model, self._provider, self._arguments = model, provider, arguments
 
     def _record_call(self, scope: Scope) -> Event:
