@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from peaky_peek import ids
 from peaky_peek.capture import background, context, faults, providers, spending
@@ -33,7 +33,8 @@ _last: ContextVar[Call | None] = ContextVar("peaky_peek_last_call", default=None
 class Call:
     """One attempt of a model call.
 
-    Made when its request is sent; then told of every chunk of the response, and once how it ended.
+    Made when its request is sent; then told of every chunk of the response, and once how it ended. What raises in a
+    block `with call` ends it.
     """
 
     def __init__(self, request: Any, body: bytes, scope: Scope, waiting: Waiting | None = None) -> None:
@@ -88,6 +89,13 @@ class Call:
         self._waiting = waiting
         _last.set(self)
         self._started = time.perf_counter_ns()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if error is not None:
+            self.ended(error)
 
     @faults.guarded
     def answered(self, response: Any, watched: Callable[[Any, Call], Any]) -> None:

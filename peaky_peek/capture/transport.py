@@ -13,9 +13,10 @@ from functools import partial
 from typing import Any
 
 from peaky_peek.capture import calls, context, streams
+from peaky_peek.capture.context import inside
 from peaky_peek.capture.patching import Method, Patch, Patches
 
-_inside: ContextVar[bool] = ContextVar("peaky_peek_inside_httpx", default=False)
+_in_httpx: ContextVar[bool] = ContextVar("peaky_peek_in_httpx", default=False)
 """Whether a client of httpx is sending, which may do so through aiohttp."""
 
 
@@ -52,11 +53,8 @@ def _sync(module: str, original: Method) -> Method:
         call = calls.begin(request) if _patches.installed else None
         if call is None:
             return original(sender, request, *args, **kwargs)
-        try:
+        with call:
             response = original(sender, request, *args, **kwargs)
-        except BaseException as error:
-            call.ended(error)
-            raise
         call.answered(response, stream)
         return response
 
@@ -71,15 +69,8 @@ def _async(module: str, original: Method) -> Method:
         call = calls.begin(request) if _patches.installed else None
         if call is None:
             return await original(sender, request, *args, **kwargs)
-        outside = _inside.get()
-        _inside.set(True)
-        try:
+        with call, inside(True, _in_httpx):
             response = await original(sender, request, *args, **kwargs)
-        except BaseException as error:
-            call.ended(error)
-            raise
-        finally:
-            _inside.set(outside)
         call.answered(response, stream)
         return response
 
@@ -90,16 +81,13 @@ def _aiohttp(original: Method) -> Method:
     from peaky_peek.capture import aiohttp_client
 
     async def _request(self: Any, method: str, str_or_url: Any, **options: Any) -> Any:
-        is_ours = _patches.installed and not _inside.get()
+        is_ours = _patches.installed and not _in_httpx.get()
         request = aiohttp_client.request(self, method, str_or_url, options) if is_ours else None
         call = aiohttp_client.begin(request) if request is not None else None
         if call is None:
             return await original(self, method, str_or_url, **options)
-        try:
+        with call:
             response = await original(self, method, str_or_url, **options)
-        except BaseException as error:
-            call.ended(error)
-            raise
         aiohttp_client.answered(call, response)
         return response
 
@@ -113,11 +101,8 @@ def _lm15(original: Method) -> Method:
         call = lm15_client.begin(request) if _patches.installed else None
         if call is None:
             return original(self, request)
-        try:
+        with call:
             response = original(self, request)
-        except BaseException as error:
-            call.ended(error)
-            raise
         lm15_client.answered(call, response)
         return response
 
@@ -131,11 +116,8 @@ def _lm15_async(original: Method) -> Method:
         call = lm15_client.begin(request) if _patches.installed else None
         if call is None:
             return await original(self, request)
-        try:
+        with call:
             response = await original(self, request)
-        except BaseException as error:
-            call.ended(error)
-            raise
         lm15_client.answered_async(call, response)
         return response
 
