@@ -167,8 +167,8 @@ def messages(session: Any = None) -> pd.DataFrame:
     rows = []
     for found in _typed_events(session, "llm_request llm_response", whole=False):
         for one, message in calls.said(found):
-            said = {name: message.get(name) for name in ("role", "tool_calls", "tool_call_id")}
-            said["content"] = calls.parts_of(message)
+            said = {name: message.get(name) for name in ("role", "tool_call_id")}
+            said |= {"content": calls.parts_of(message), "tool_calls": calls.calls_of(message)}
             rows.append(_merged(one, None) | said)
     return _from_rows("messages", rows)
 

@@ -88,16 +88,51 @@ def said(events: Iterable[Event]) -> Iterator[tuple[Event, dict[str, Any]]]:
     for event in events:
         if isinstance(event, LLMResponse):
             message = {"role": "assistant", "content": event.content, "tool_calls": event.tool_calls}
-            answers[_comparable_message(message)] += 1
+            for sent_back in _sent_back(message):
+                answers[sent_back] += 1
             yield event, message
         elif isinstance(event, LLMRequest):
             for part in event.messages or []:
-                message = part if isinstance(part, dict) else {"content": part}
+                message = _message(part) if isinstance(part, dict) else {"content": part}
+                if message.get("type") == "reasoning":
+                    continue  # what was thought is part of an answer
                 key = _comparable_message(message) if message.get("role") in ("assistant", "model") else None
                 if answers[key]:
                     answers[key] -= 1
                 else:
                     yield event, message
+
+
+def _sent_back(message: dict[str, Any]) -> Iterator[Hashable]:
+    """Yield the forms in which an answer comes back: as it is, or its text and its calls one by one."""
+    yield _comparable_message(message)
+    calls = message["tool_calls"] if isinstance(message["tool_calls"], list) else []
+    alone: list[dict[str, Any]] = [{"tool_calls": [call]} for call in calls]
+    if calls and message["content"]:
+        alone.append({"content": message["content"]})
+    elif len(calls) == 1:
+        return  # that is how it is
+    yield from map(_comparable_message, alone)
+
+
+def _message(item: dict[str, Any]) -> dict[str, Any]:
+    """Return an item of the Responses API as a message: a call is one of the assistant, what came of it a tool's."""
+    kind = item.get("type")
+    if "role" in item or not isinstance(kind, str) or "call_id" not in item:
+        return item
+    if kind.endswith("_output"):
+        return {"role": "tool", "tool_call_id": item["call_id"], "content": item.get("output")}
+    asked = {"id": item["call_id"], "name": item.get("name"), "arguments": item.get("arguments", item.get("input"))}
+    return {"role": "assistant", "content": None, "tool_calls": [asked]}
+
+
+def calls_of(message: dict[str, Any]) -> Any:
+    """Return the tool calls of a message in our own form, whichever API it was written for."""
+    asked = message.get("tool_calls")
+    found = list(tool_requests(asked))
+    if not found or any(call.name is None for call in found):
+        return asked
+    return [{"id": call.call_id, "name": call.name, "arguments": call.arguments} for call in found]
 
 
 def parts_of(message: dict[str, Any]) -> Any:

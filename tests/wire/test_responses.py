@@ -68,6 +68,37 @@ def test_an_agents_tools_and_decisions_are_read_off_its_items(
     assert (last.content, last.finish_reason) == ("Sunny.", "completed")
 
 
+def test_its_items_are_messages_each_once_in_the_frame(store: Database, server: Loopback, client: OpenAI) -> None:
+    asked = function_call("c1", "weather", city="Paris"), function_call("c2", "news")
+    server.answer(response("Let me look.", *asked), response(function_call("c3", "news")), response("Sunny."))
+    thought = {"type": "reasoning", "id": "rs_1", "summary": []}
+    with pp.trace_session("agent"):
+        items: list[Any] = [{"role": "user", "content": "Paris?"}]
+        for outputs in ({"c1": "22 degrees", "c2": "none"}, {"c3": "still none"}, {}):
+            items += [thought, *(item.to_dict() for item in ask(client, items, tools=TOOLS).output)]
+            items += [{"type": "function_call_output", "call_id": key, "output": said} for key, said in outputs.items()]
+    frame = pp.messages()
+    assert frame[["role", "content", "tool_call_id"]].fillna("").to_numpy().tolist() == [
+        ["user", "Paris?", ""],
+        ["assistant", "Let me look.", ""],
+        ["tool", "22 degrees", "c1"],
+        ["tool", "none", "c2"],
+        ["assistant", "", ""],
+        ["tool", "still none", "c3"],
+        ["assistant", "Sunny.", ""],
+    ]
+    assert [call["id"] for calls in frame["tool_calls"].dropna() for call in calls] == ["c1", "c2", "c3"]
+
+
+def test_calls_in_a_history_that_was_not_seen_are_in_the_same_form(
+    store: Database, server: Loopback, client: OpenAI
+) -> None:
+    server.answer(response("Sunny."))
+    with pp.trace_session("agent"):
+        ask(client, [{"role": "user", "content": "Paris?"}, function_call("c1", "weather", city="Paris")])
+    assert pp.messages()["tool_calls"].iloc[1] == [{"id": "c1", "name": "weather", "arguments": {"city": "Paris"}}]
+
+
 def test_where_the_provider_keeps_the_history_a_call_is_known_from_the_answer_that_asked(
     store: Database, server: Loopback, client: OpenAI
 ) -> None:
