@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
@@ -10,6 +10,9 @@ import orjson
 
 from peaky_peek.encoding import encode
 from peaky_peek.events import Event, LLMRequest, LLMResponse, ToolCall, ToolResult
+
+_BEGIN = ("system", "developer", "user")
+_CONVERSATIONS = 8  # that take turns in a session
 
 Opener = TypeVar("Opener", bound=Event)
 Closer = TypeVar("Closer", bound=Event)
@@ -81,10 +84,11 @@ def said(events: Iterable[Event]) -> Iterator[tuple[Event, dict[str, Any]]]:
     """Yield the messages of one session, each once, with the event that first sent or wrote it.
 
     Args:
-        events: requests that hold their new messages only, and responses. An answer that the next request sends back
-            among its new messages is not said twice.
+        events: requests that hold their new messages only, those of short conversations all of them; and responses.
+            What a request sends back of those before it, or of answers, is not said twice.
     """
     answers: Counter[Hashable] = Counter()
+    begun: deque[list[Any]] = deque(maxlen=_CONVERSATIONS)
     for event in events:
         if isinstance(event, LLMResponse):
             message = {"role": "assistant", "content": event.content, "tool_calls": event.tool_calls}
@@ -92,7 +96,11 @@ def said(events: Iterable[Event]) -> Iterator[tuple[Event, dict[str, Any]]]:
                 answers[sent_back] += 1
             yield event, message
         elif isinstance(event, LLMRequest):
-            for part in event.messages or []:
+            messages = event.messages if isinstance(event.messages, list) else [event.messages] * bool(event.messages)
+            sent = [len(each) for each in begun if len(each) < len(messages) and messages[: len(each)] == each]
+            if messages and isinstance(messages[0], dict) and messages[0].get("role") in _BEGIN:
+                begun.append(messages)
+            for part in messages[max(sent, default=0) :]:
                 message = _message(part) if isinstance(part, dict) else {"content": part}
                 if message.get("type") == "reasoning":
                     continue  # what was thought is part of an answer
