@@ -10,7 +10,7 @@ import pytest
 
 from peaky_peek.encoding import Cut, Repr
 from peaky_peek.errors import PeekError
-from peaky_peek.events import EVENT_CLASSES, EventType, LLMRequest, LLMResponse
+from peaky_peek.events import EVENT_CLASSES, AgentEnd, AgentStart, EventType, LLMRequest, LLMResponse
 from peaky_peek.widgets import _details, _fallback, _outline, _previews, _text, _values, _wire
 from peaky_peek.widgets._messages import conversation
 from tests.example_steps import GOLDEN, as_text, example_events, golden, steps_frame
@@ -299,6 +299,26 @@ def test_the_preview_of_a_tool_says_which_server_it_ran_on():
     before = _previews.preview([call, answer])
     answer.data = {"server": "almanac"}
     assert _previews.preview([call, answer]) == f"@almanac {before}"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (
+            {"messages": [{"role": "user", "content": "Hi"}, {"type": "ai", "content": "Hello."}], "step": 2},
+            "Hello. · step=2",
+        ),
+        ([{"source": "user", "content": "Rome?"}], "Rome?"),
+        ({"messages": [{"content": "", "tool_calls": [{"name": "add", "args": {"a": 3}}]}]}, "add(a=3)"),
+        ({"messages": "none"}, "messages=none"),
+        ({"messages": [{"content": [None, 1], "tool_calls": 7}]}, "[part] [part]"),
+        ({"city": "Rome"}, "city=Rome"),
+    ],
+)
+def test_the_preview_of_an_agent_is_the_last_message_of_its_conversation(value, shown):
+    start = AgentStart(id="1", session_id="s", position=1, name="agent", input=value)
+    end = AgentEnd(id="2", session_id="s", position=2, name="agent", output=value)
+    assert _previews.preview([start, end]) == f"{shown} → {shown}"
 
 
 def test_previews_are_short_for_the_largest_payload():

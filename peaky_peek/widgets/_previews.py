@@ -6,7 +6,17 @@ import itertools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from peaky_peek.events import AgentStart, Decision, Error, Event, LLMRequest, LLMResponse, ToolCall, ToolResult
+from peaky_peek.events import (
+    AgentEnd,
+    AgentStart,
+    Decision,
+    Error,
+    Event,
+    LLMRequest,
+    LLMResponse,
+    ToolCall,
+    ToolResult,
+)
 from peaky_peek.widgets._messages import answer, calls_of, message_text, role_of
 from peaky_peek.widgets._text import one_line
 from peaky_peek.widgets._values import parsed
@@ -63,7 +73,7 @@ def _opening(event: Event) -> str:
     """Return what a step set out with, or all there is to say of an event that stands alone."""
     match event:
         case AgentStart():
-            return brief(event.input)
+            return _passed(event.input)
         case LLMRequest():
             return _asked(event)
         case ToolCall():
@@ -85,15 +95,31 @@ def _joined(separator: str, event: Event, parts: Iterable[str]) -> str:
 def _closing(event: Event) -> str:
     """Return what came of it."""
     match event:
+        case AgentEnd():
+            return _passed(event.output)
         case LLMResponse():
-            said = answer(event)
-            calls = [f"{call.name}({brief(parsed(call.arguments))})" for call in calls_of(said)]
-            return _joined(" · ", event, [brief(message_text(said.get("content"))), *calls])
+            return _joined(" · ", event, _said(answer(event)))
         case ToolResult(error=str() as error):
             return f"✕ {brief(error)}"
         case ToolResult():
             return brief(parsed(event.result)) or repr(event.result)  # an agent that was told nothing: show the nothing
     return _joined(" · ", event, map(brief, event.typed().values()))
+
+
+def _passed(value: Any) -> str:
+    """Return what an agent was given or gave back: of a conversation the last message, and what stands beside it."""
+    beside = {name: part for name, part in value.items() if name != "messages"} if isinstance(value, dict) else {}
+    messages = value.get("messages") if isinstance(value, dict) else value
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    if not isinstance(last, dict) or "content" not in last:
+        return brief(value)
+    return " · ".join(part for part in (*_said(last), brief(beside)) if part)
+
+
+def _said(message: dict[str, Any]) -> list[str]:
+    """Return the text of a message and the calls in it."""
+    calls = [f"{call.name}({brief(parsed(call.arguments))})" for call in calls_of(message)]
+    return [brief(message_text(message.get("content"))), *calls]
 
 
 def _asked(event: LLMRequest) -> str:
