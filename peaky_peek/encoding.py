@@ -24,6 +24,7 @@ import datetime as dt
 import json
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from enum import Enum
 from typing import Any
 from uuid import UUID
@@ -148,10 +149,11 @@ def _is_told_by_repr(kind: type) -> bool:
     """Tell whether the values of a class hold nothing that would need care; to look closer asks for a second `repr`."""
     if kind in _LEAVES:
         return True
-    fields = hasattr(kind, "__dataclass_fields__") or hasattr(kind, "__pydantic_fields__")
-    return not fields and kind.__module__ != "numpy" and not issubclass(kind, (Enum, UUID))
+    has_fields = hasattr(kind, "__dataclass_fields__") or hasattr(kind, _IS_MODEL)
+    return not has_fields and kind.__module__ != "numpy" and not issubclass(kind, (Enum, UUID))
 
 
+_IS_MODEL = "__pydantic_validator__"  # what all models have, of every version 2
 _LEAVES = (bytes, bytearray, memoryview, dt.datetime, dt.date, dt.time, dt.timedelta)
 
 
@@ -187,8 +189,8 @@ def _fields(value: Any) -> Any:
     kind = type(value)
     try:
         if hasattr(kind, "__dataclass_fields__"):
-            return {name: getattr(value, name) for name in kind.__dataclass_fields__}
-        if hasattr(kind, "__pydantic_fields__"):
+            return {field.name: getattr(value, field.name) for field in fields(kind)}
+        if hasattr(kind, _IS_MODEL):
             return kind.model_dump(value, warnings=False)
         if kind.__module__ == "numpy" and not getattr(value, "shape", True):
             return value.item()

@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 import json
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import pydantic
 import pytest
@@ -75,6 +75,16 @@ def test_models_become_their_fields() -> None:
     assert decode(encode({"who": Person(name="Ann", where=Point(1.0, math.inf))})) == {
         "who": {"name": "Ann", "where": {"x": 1.0, "y": math.inf}}
     }
+
+
+def test_what_a_data_class_only_says_of_all_or_needs_to_begin_is_no_field() -> None:
+    @dataclasses.dataclass
+    class Note:
+        text: str
+        kind: ClassVar[str] = "note"
+        at: dataclasses.InitVar[int]
+
+    assert decode(encode(Note("remember", 5))) == {"text": "remember"}
 
 
 def test_other_objects_come_back_as_their_repr_marked_with_their_type() -> None:

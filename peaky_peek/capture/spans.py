@@ -62,9 +62,8 @@ class TraceContext(Verbs):
         self._resume = resume
         self._new_session = new_session or session_id is not None
         self._input, self._code = input, code
-        self._fields = {
-            "framework": framework, "task": task, "version": version, "tags": tags, "thread": thread,
-        }  # fmt: skip
+        said = {"framework": framework, "task": task, "version": version, "tags": tags, "thread": thread}
+        self._fields = {name: value for name, value in said.items() if value is not None}
         self._session: OpenSession | None = None
         self._owns_session = False
         self._start: AgentStart | None = None
@@ -103,8 +102,8 @@ class TraceContext(Verbs):
             parent_id = None if outside is None else outside.parent_id
             wanted = None if self._wanted_id is None else recorder().redactor.clean_text(str(self._wanted_id))
             session_id = _free_id(wanted) if wanted and not self._resume else wanted
-            tags = context.tag_list(self._fields["tags"]) or None
-            described = {**self._fields, "input": self._input, "code_hash": self._code_hash(), "tags": tags}
+            tags = context.tag_list(self._fields.get("tags")) or None
+            described = {**self._facts(), **self._fields, "input": self._input, "tags": tags}
             self._opening, self._owns_session = session_id or ids.new_id(), True
             self._session = context.begin(
                 self.name, session_id=self._opening, parent=parent, resume=self._resume, **described
@@ -120,8 +119,9 @@ class TraceContext(Verbs):
         self.place = context.inside(self._inside)
         self._started_at = time.perf_counter_ns()  # what beginning took is ours, not the agent's
 
-    def _code_hash(self) -> str | None:
-        return None if self._code is None else program.hash_of(self._code)
+    def _facts(self) -> dict[str, Any]:
+        """Return what there is to know of a session that this opens, besides what the user says."""
+        return {} if self._code is None else {"code_hash": program.hash_of(self._code)}
 
     def close(self, error: BaseException | str | None = None) -> None:
         """End it: completed, or failed with `error`, which may be told in words."""

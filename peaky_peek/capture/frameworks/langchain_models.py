@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from peaky_peek.capture.frameworks.plain import plain
-
 _OURS = ("model", "model_name", "tools", "functions", "stream", "_type")
 
 
@@ -19,7 +17,7 @@ def request_of(serialized: Any, messages: list[Any], said: dict[str, Any]) -> di
         "model": metadata.get("ls_model_name") or given.get("model") or given.get("model_name") or kind,
         "messages": [_message(message) for message in messages],
         "tools": [_tool(tool) for tool in given.get("tools") or []] or None,
-        "settings": plain(settings) or None, "stream": given.get("stream"),
+        "settings": settings or None, "stream": given.get("stream"),
     }  # fmt: skip
 
 
@@ -32,7 +30,7 @@ def answer_of(response: Any) -> dict[str, Any]:
     about, usage = message.response_metadata or {}, getattr(message, "usage_metadata", None)
     calls = [{"id": call["id"], "name": call["name"], "arguments": call["args"]} for call in message.tool_calls]
     answer = {
-        "content": plain(message.content), "tool_calls": calls or None,
+        "content": message.content, "tool_calls": calls or None,
         "finish_reason": about.get("finish_reason") or about.get("stop_reason"), "usage": _usage(usage),
         "complete": True,
     }  # fmt: skip
@@ -51,14 +49,14 @@ def _message(message: Any) -> dict[str, Any]:
     try:
         said = convert_to_openai_messages([message])[0]
     except Exception:  # noqa: BLE001 - of a kind that OpenAI does not know
-        return {"role": message.type, "content": plain(message.content)}
+        return {"role": message.type, "content": message.content}
     return dict(said)
 
 
 def _tool(tool: Any) -> Any:
     """Return a tool with its name on top, where all find it."""
     function = tool.get("function") if isinstance(tool, dict) else None
-    return {"name": function.get("name"), **tool} if isinstance(function, dict) else plain(tool)
+    return {"name": function.get("name"), **tool} if isinstance(function, dict) else tool
 
 
 def _usage(usage: Any) -> dict[str, int | None] | None:

@@ -225,7 +225,7 @@ class Loops:
             "thread_id": at.get("thread_id"), "checkpoint_id": saved, "checkpoint_ns": at.get("checkpoint_ns"),
             "step": metadata.get("step"), "source": metadata.get("source"),
         }  # fmt: skip
-        typed = {"label": f"{made_by}/{metadata['step']}", "state": plain(_state(loop))}
+        typed = {"label": f"{made_by}/{metadata['step']}", "state": _state(loop)}
         emit(Checkpoint, scope, {"data": data}, typed)
 
 

@@ -6,8 +6,6 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
-from peaky_peek.capture.frameworks.plain import plain
-
 _MOST = 1000  # conversations that wait
 _VERDICTS = {"approve": "pass", "edit": "pass", "respond": "pass", "reject": "block"}
 
@@ -62,5 +60,5 @@ def _check(request: Any, decision: dict[str, Any]) -> dict[str, Any]:
     return {
         "policy_name": "human approval", "outcome": outcome, "rationale": decision.get("message"),
         "blocked_action": name if outcome == "block" else None,
-        "evidence": [{"request": plain(request), "decision": plain(decision)}],
+        "evidence": [{"request": request, "decision": decision}],
     }  # fmt: skip

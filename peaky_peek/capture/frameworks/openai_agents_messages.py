@@ -5,12 +5,11 @@ from __future__ import annotations
 import sys
 from typing import Any, NamedTuple
 
-import orjson
-
 from peaky_peek.capture.frameworks.plain import plain
 from peaky_peek.capture.providers import openai_responses
 from peaky_peek.capture.providers.fields import arguments
 from peaky_peek.capture.verbs import Common
+from peaky_peek.encoding import encode
 
 
 class Call(NamedTuple):
@@ -25,14 +24,9 @@ class Call(NamedTuple):
     """What both of its events say besides."""
 
 
-def value(given: Any) -> Any:
-    """Return what a text of JSON says, and anything else as plain data."""
-    return arguments(given) if isinstance(given, str) else plain(given)
-
-
 def given(run_input: Any) -> Any:
     """Return what a run is given: text or items; nothing new where one is taken up again."""
-    return plain(run_input) if isinstance(run_input, (str, list)) else None
+    return run_input if isinstance(run_input, (str, list)) else None
 
 
 def decided(run_input: Any) -> list[tuple[Any, bool]]:
@@ -72,7 +66,7 @@ def tool_call(context: Any, tool: Any, span_data: Any) -> Call:
     server = getattr(getattr(tool, "_tool_origin", None), "mcp_server_name", None)
     common: Common = {"data": {"server": server}} if server else {}
     asked = span_data.input if said is None else said
-    return Call(tool.name, value(asked), getattr(context, "tool_call_id", None), common=common)
+    return Call(tool.name, arguments(asked), getattr(context, "tool_call_id", None), common=common)
 
 
 def timeout(tool: Any, result: Any) -> str | None:
@@ -96,7 +90,9 @@ def handoff(agent: Any, response: Any) -> Call | None:
     for item in response.output:
         name = str(getattr(item, "name", None))
         if name in targets:
-            return Call(name, value(getattr(item, "arguments", None)), getattr(item, "call_id", None), targets[name])
+            return Call(
+                name, arguments(getattr(item, "arguments", None)), getattr(item, "call_id", None), targets[name]
+            )
     return None
 
 
@@ -108,7 +104,7 @@ def request(agent: Any, config: Any, instructions: Any, items: Any) -> dict[str,
     handoffs = [getattr(each, "tool_name", None) or f"transfer_to_{each.name}" for each in agent.handoffs]
     return {
         "model": model if isinstance(model, str) else getattr(model, "model", None) or type(model).__name__,
-        "messages": [*system, *plain(items)],
+        "messages": [*system, *items],
         "tools": [{"name": name} for name in (*(tool.name for tool in agent.tools), *handoffs)] or None,
         "settings": settings or None,
     }
@@ -116,8 +112,8 @@ def request(agent: Any, config: Any, instructions: Any, items: Any) -> dict[str,
 
 def response(said: Any) -> dict[str, Any]:
     """Return what such a model said; its items are those of the Responses API."""
-    body = {"output": plain(said.output), "usage": plain(said.usage), "id": said.response_id}
-    answer = openai_responses.answer(200, orjson.dumps(body, default=str), stream=False)
+    body = encode({"output": said.output, "usage": said.usage, "id": said.response_id})
+    answer = openai_responses.answer(200, body, stream=False)
     return {
         "content": answer.content, "thinking": answer.thinking, "tool_calls": answer.tool_calls or None,
         "usage": answer.usage,

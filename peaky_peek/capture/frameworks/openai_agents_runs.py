@@ -16,6 +16,7 @@ from peaky_peek.capture.frameworks import openai_agents_messages as messages
 from peaky_peek.capture.frameworks import workflows
 from peaky_peek.capture.frameworks.runs import AgentSpan, Runs
 from peaky_peek.capture.frameworks.workflows import Workflow
+from peaky_peek.capture.providers.fields import arguments
 from peaky_peek.capture.verbs import Common, emit
 from peaky_peek.events import SafetyCheck
 
@@ -274,7 +275,7 @@ TOLD = {
 
 def check(policy: str, outcome: str, *, evidence: Any = None, data: Any = None, **typed: Any) -> None:
     """Record that a guardrail or a person looked at something, and with which outcome."""
-    evidence = None if evidence is None else [messages.value(evidence)]
+    evidence = None if evidence is None else [arguments(evidence)]
     typed |= {"policy_name": policy, "outcome": outcome, "evidence": evidence}
     emit(SafetyCheck, scope_for_event(), {"data": data or {}}, typed)
 

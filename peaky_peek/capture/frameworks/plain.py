@@ -1,4 +1,7 @@
-"""Makes plain data of what frameworks pass around: their messages are objects of their own."""
+"""Makes plain data of what an adapter looks into before it is recorded: frameworks pass around objects of their own.
+
+What is only recorded needs none of this: `encoding` turns models and data classes into their fields itself.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,7 @@ def plain(value: Any, depth: int = _DEPTH) -> Any:
     >>> plain([Note("remember")])
     [{'text': 'remember'}]
     """
-    if value is None or type(value) in (str, int, float, bool, bytes):
-        return value
-    if depth == 0:
+    if value is None or type(value) in (str, int, float, bool, bytes) or depth == 0:
         return value
     if isinstance(value, dict):
         return {key: plain(item, depth - 1) for key, item in value.items()}
@@ -27,7 +28,7 @@ def plain(value: Any, depth: int = _DEPTH) -> Any:
         return [plain(item, depth - 1) for item in value]
     try:
         if callable(dump := getattr(type(value), "model_dump", None)):
-            return dump(value)
+            return dump(value, warnings=False)
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             fields = dataclasses.fields(value)
             return {field.name: plain(getattr(value, field.name), depth - 1) for field in fields}

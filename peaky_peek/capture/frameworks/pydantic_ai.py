@@ -17,6 +17,7 @@ from peaky_peek.capture.context import CURRENT, open_around
 from peaky_peek.capture.frameworks import pydantic_ai_messages as messages
 from peaky_peek.capture.frameworks.runs import Runs
 from peaky_peek.capture.patching import Method, Patch, Patches
+from peaky_peek.capture.providers.fields import arguments
 from peaky_peek.capture.spans import Paused
 from peaky_peek.capture.verbs import emit
 from peaky_peek.events import SafetyCheck
@@ -197,7 +198,7 @@ async def _validated(run: _Run, call: Any, args: Any, handler: Handler) -> Any:
     except Exception as error:
         if not _is_deferral(error):
             tool = _Run()
-            runs.tool(tool, call.tool_name, messages.arguments(args), within=_within(run), call_id=call.tool_call_id)
+            runs.tool(tool, call.tool_name, arguments(args), within=_within(run), call_id=call.tool_call_id)
             runs.ended(tool, error=_reason(error))
         raise
 
@@ -241,11 +242,11 @@ async def _answer(args: Any, handler: Handler, served: Callable[[], Any] | None)
 @faults.guarded
 def _deny(run: _Run, context: Any) -> None:
     """Record the tools that a person did not allow: the model is about to be told."""
-    for call_id, name, arguments, reason in messages.denied(context.messages):
+    for call in messages.denied(context.messages):
         tool = _Run()
-        runs.tool(tool, name, arguments, within=_within(run), call_id=call_id)
-        _check(tool, name, "block", reason)
-        runs.ended(tool, error=f"ToolDenied: {reason}")
+        runs.tool(tool, call.tool_name, call.arguments, within=_within(run), call_id=call.call_id)
+        _check(tool, call.tool_name, "block", call.reason)
+        runs.ended(tool, error=f"ToolDenied: {call.reason}")
 
 
 @faults.guarded

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from peaky_peek.capture.frameworks.plain import plain
+from peaky_peek.capture.providers.fields import arguments
 
 _ROLES = {"system-prompt": "system", "user-prompt": "user", "tool-return": "tool", "retry-prompt": "user"}
 _COUNTS = {
@@ -61,16 +60,6 @@ def denied(conversation: list[Any]) -> Iterator[Denied]:
             yield Denied(part.tool_call_id, part.tool_name, args, str(part.content))
 
 
-def arguments(given: Any) -> Any:
-    """Return the arguments of a call; what is no JSON stays as the model wrote it."""
-    if not isinstance(given, str):
-        return plain(given)
-    try:
-        return json.loads(given)
-    except ValueError:
-        return given
-
-
 def _is_answered(call: Any, part: Any) -> bool:
     return bool(call.tool_call_id == part.tool_call_id)
 
@@ -88,7 +77,7 @@ def _said(message: Any) -> Iterator[dict[str, Any]]:
     for part in message.parts:
         role = _ROLES.get(part.part_kind, part.part_kind)
         about = {"tool_call_id": part.tool_call_id, "name": part.tool_name} if role == "tool" else {}
-        yield {"role": role, **about, "content": plain(getattr(part, "content", part))}
+        yield {"role": role, **about, "content": getattr(part, "content", part)}
 
 
 def _text(message: Any, kind: str) -> str | None:

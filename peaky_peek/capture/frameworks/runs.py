@@ -28,11 +28,11 @@ class AgentSpan(TraceContext):
     def __init__(
         self, name: str, framework: str, input: Any = None, common: Common | None = None, **session: Any,  # noqa: A002
     ) -> None:  # fmt: skip
-        super().__init__(name, framework, input=input, **{"task": task_of(input), **session})
+        super().__init__(name, framework, input=input, **session)
         self._common = common or {}
 
-    def _code_hash(self) -> str | None:
-        return program.code_hash()
+    def _facts(self) -> dict[str, Any]:
+        return {"code_hash": program.code_hash(), "task": task_of(plain(self._input))}
 
 
 class ModelSpan:
@@ -152,7 +152,7 @@ class Runs:
                 common = {"upstream_event_ids": [handed], **(common or {})}
             self.describe(scope, thread, framework)
             session = None
-        span = AgentSpan(name, framework or self.framework, plain(input), common, thread=thread, **(session or {}))
+        span = AgentSpan(name, framework or self.framework, input, common, thread=thread, **(session or {}))
         with inside(scope):
             span.open()
         self._enter(run, span, span._inside, within, enter=enter, about=about)
@@ -170,7 +170,7 @@ class Runs:
         common: Common | None = None, about: Any = None,
     ) -> None:  # fmt: skip
         """A tool begins."""
-        span = ToolSpan(name, plain(arguments), call_id, by_framework=True, common=common)
+        span = ToolSpan(name, arguments, call_id, by_framework=True, common=common)
         scope = self._scope(within)
         span.open(scope)
         self._enter(run, span, span.inside, within, about=about)
@@ -212,7 +212,7 @@ class Runs:
             span.close(response, error)
         elif span is not None:
             span._common = {**span._common, **(common or {})}
-            span.output = plain(output)
+            span.output = output
             span.close(error)
         return span
 
@@ -234,7 +234,7 @@ class Runs:
         if scope is None:
             return
         facts: Common = {"metadata": {"handoff": {"from": source, "to": target}}}
-        span = ToolSpan(name or f"transfer_to_{target}", plain(arguments), call_id, by_framework=True, common=facts)
+        span = ToolSpan(name or f"transfer_to_{target}", arguments, call_id, by_framework=True, common=facts)
         span.open(scope)
         span.output = target
         span.close()
