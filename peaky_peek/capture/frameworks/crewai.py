@@ -23,6 +23,7 @@ from peaky_peek.capture.frameworks import crewai_words as words
 from peaky_peek.capture.frameworks.runs import Runs
 from peaky_peek.capture.patching import Method, Patch, Patches
 from peaky_peek.capture.providers.fields import loads
+from peaky_peek.capture.task import task_of
 from peaky_peek.capture.verbs import Common, emit
 from peaky_peek.events import SafetyCheck
 
@@ -165,9 +166,11 @@ def _told(source: Any, event: Any) -> None:
         _checked(event.abort_source or "hook", "block", event.abort_reason, event.interception_point)
 
 
-def _crew(_: Any, event: Any) -> None:
+def _crew(crew: Any, event: Any) -> None:
     name = event.crew_name or "crew"
-    _runs.agent(event.event_id, name, input=event.inputs or None, common={"data": {"crew": name}})
+    first = next(iter(getattr(crew, "tasks", ())), None)
+    session = {"task": task_of(getattr(first, "description", None))}
+    _runs.agent(event.event_id, name, input=event.inputs or None, common={"data": {"crew": name}}, session=session)
     _opened("crew", event)
 
 
