@@ -9,9 +9,8 @@ from urllib.parse import urlencode, urlsplit
 
 import orjson
 
-from peaky_peek.capture import calls, context, faults, providers
+from peaky_peek.capture import calls, faults, providers
 from peaky_peek.capture.calls import Call
-from peaky_peek.errors import NotOnTape
 
 
 class Request:
@@ -84,16 +83,14 @@ def request(session: Any, method: str, address: Any, options: dict[str, Any]) ->
     return Request(method, url, options.get("headers"), bytes(data)) if isinstance(data, (bytes, bytearray)) else None
 
 
-def begin(sent: Request, client: str = "aiohttp") -> Call | None:
+def begin(sent: Request) -> Call | None:
     """Journal a request that is about to be sent by a client that is no httpx.
 
     Raises:
-        NotOnTape: a tape is played, which gives its answers to httpx only.
+        NotOnTape: a tape is played, and it was not recorded.
         BudgetExceeded: the run has spent more than it may.
     """
     calls.hold(sent)
-    if context.tape is not None and calls.play(sent) is not None:
-        raise NotOnTape(f"The answer of {urlsplit(sent.url).netloc} is recorded, but {client} cannot be played to yet.")
     return calls.begin(sent)
 
 

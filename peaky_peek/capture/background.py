@@ -40,19 +40,28 @@ def is_asked(path: str, body: bytes) -> bool:
 
 def fetched(method: str, path: str) -> Waiting | None:
     """Return the call whose answer a request fetches, or that it cancels; None when it is about none that we know."""
-    found = _FETCHED.search(path) if _waiting else None
-    if found is None or method != ("POST" if found[2] else "GET"):
-        return None
-    return _waiting.get(found[1])
+    answer_id = of(method, path) if _waiting else None
+    return None if answer_id is None else _waiting.get(answer_id)
+
+
+def of(method: str, path: str) -> str | None:
+    """Return the provider's id of the answer that a request fetches, or that it cancels; None for other requests."""
+    found = _FETCHED.search(path)
+    return found[1] if found is not None and method == ("POST" if found[2] else "GET") else None
+
+
+def announced(body: bytes) -> str | None:
+    """Return the id of the answer that a response brings or promises."""
+    found = _ID.search(body)
+    return None if found is None else found[1].decode()
 
 
 def came(waiting: Waiting, body: bytes) -> None:
     """Take note of what came: remember the call as long as it is said to be running, and forget it then."""
-    found = _ID.search(body)
-    if found is None:
+    answer_id = announced(body)
+    if answer_id is None:
         return
-    answer_id = found[1].decode()
-    if _is_running(body):
+    if is_running(body):
         _waiting[answer_id] = waiting
         while len(_waiting) > _CALLS:
             _waiting.popitem(last=False)
@@ -60,7 +69,8 @@ def came(waiting: Waiting, body: bytes) -> None:
         _waiting.pop(answer_id, None)
 
 
-def _is_running(body: bytes) -> bool:
+def is_running(body: bytes) -> bool:
+    """Tell whether a response says that its answer is still to come."""
     try:
         return orjson.loads(body).get("status") in _RUNNING
     except (ValueError, AttributeError):  # a stream, whose last event says it

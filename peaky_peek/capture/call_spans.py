@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from peaky_peek.capture import context, faults, spending
-from peaky_peek.capture.context import HERE, Scope, inside, scope_for_event
+from peaky_peek.capture import context, faults, raised, returned, spending
+from peaky_peek.capture.context import HERE, SILENT, Scope, inside, scope_for_event
 from peaky_peek.capture.spans import Paused, described_error
 from peaky_peek.capture.verbs import Common, Verbs, emit
-from peaky_peek.errors import NotOnTape
 from peaky_peek.events import Error, Event, LLMRequest, ToolCall, ToolResult
+
+if TYPE_CHECKING:
+    from peaky_peek.capture.served import Missing, Served
 
 
 class CallSpan:
@@ -24,8 +25,8 @@ class CallSpan:
     inside: Scope | None = None
     """Where what happens during the call belongs; None while nothing is recorded."""
     place: AbstractContextManager[None] = HERE
-    served: Callable[[], Any] | None = None
-    """What to call instead of the function, while a tape is played."""
+    served: Served | Missing | None = None
+    """What to give instead of calling the function, while a tape is played."""
     failure: str | None = None
     """What went wrong in it, if whoever runs it makes a result of that."""
     _is_model_call = False
@@ -35,6 +36,8 @@ class CallSpan:
         """Begin, in a scope, or where the code runs."""
         try:
             scope = scope or scope_for_event()
+            if context.tape is not None:
+                scope = scope or SILENT  # what is played is played where nothing is recorded too
             if scope is not None and scope.session.budget is not None:
                 spending.stop_if_over(scope.session, look=self._is_model_call)
             self._opened_in = os.getpid()
@@ -64,7 +67,7 @@ class CallSpan:
         except Exception as fault:  # noqa: BLE001 - the agent never notices
             faults.report(fault)
 
-    def _recorded(self) -> Callable[[], Any] | None:
+    def _recorded(self) -> Served | Missing | None:
         """Return what the tape has of this call."""
         return None
 
@@ -88,6 +91,7 @@ class ToolSpan(CallSpan):
         call_id: the model's id of the call.
         by_framework: a framework runs it; if its function is decorated with `pp.tool`, that is the same call.
         common: what both events say besides.
+        function: what is called, if it was decorated.
     """
 
     result: ToolResult | None = None
@@ -97,22 +101,25 @@ class ToolSpan(CallSpan):
 
     def __init__(
         self, name: str, arguments: Any, call_id: str | None = None, *, by_framework: bool = False,
-        common: Common | None = None,
+        common: Common | None = None, function: Callable[..., Any] | None = None,
     ) -> None:  # fmt: skip
         self.name, self._arguments, self._call_id = name, arguments, call_id
         self.facts: dict[str, Any] = {}
         """What is learned while it runs; `data` of the result."""
         self._common: Common = common or {}
+        self._function = function
         self._awaits_function = by_framework
 
-    def _recorded(self) -> Callable[[], Any] | None:
+    def _recorded(self) -> Served | Missing | None:
         if self._around is not None:
             return self._around.served
         try:
-            served: Callable[[], Any] | None = context.tape.tool(self.name, self._arguments)
-        except NotOnTape as missing:  # said where the tool would run: frameworks swallow what callbacks raise
-            return functools.partial(_raise, missing)
-        return served
+            tape = None if context.tape is None else context.tape()
+            return None if tape is None else tape.tool(self.name, self._arguments, self._function)
+        except Exception as problem:  # noqa: BLE001 - said where the tool would run: it does not, whatever is wrong
+            from peaky_peek.capture.served import Missing
+
+            return Missing(problem)
 
     def _begun(self, scope: Scope) -> Scope | None:
         around = scope.tool
@@ -140,13 +147,27 @@ class ToolSpan(CallSpan):
             "tool_name": self.name, "result": self.output, "error": None if isinstance(error, Paused) else said,
             "call_id": self._call_id, **common,
         }  # fmt: skip
+        if error is not None or (self._function is not None and type(self.output) not in _SIMPLE):
+            self._note(error)
         if self.facts:
             self._common = {**self._common, "data": {**self._common.get("data", {}), **self.facts}}
         self.result = emit(ToolResult, inside, self._common, typed)
 
+    @faults.guarded
+    def _note(self, error: BaseException | str | None) -> None:
+        """Take note of what a tape needs to give back the same."""
+        if isinstance(error, Paused) and not self._common.get("data"):
+            self.facts["paused"] = True
+        if self._function is None:
+            return
+        if isinstance(error, Exception):
+            self.facts |= raised.facts(error)
+        if (kind := returned.kind(self.facts.get("yielded", self.output))) is not None:
+            self.facts["returned"] = kind
 
-def _raise(error: Exception) -> NoReturn:
-    raise error
+
+_SIMPLE = frozenset({type(None), str, int, float, bool})
+"""What is given back as what it is without a word."""
 
 
 class LLMSpan(CallSpan):

@@ -208,10 +208,15 @@ def play(request: Any) -> Exchange | None:
     Raises:
         NotOnTape: there is none.
     """
-    playing = context.tape
+    playing = None if context.tape is None else context.tape()
     extensions: dict[str, Any] = request.extensions
-    if playing is not None and _PLAYING not in extensions and (body := _model_call(request)) is not None:
-        extensions[_PLAYING] = playing.exchange(str(request.url), body)
+    if playing is None or _PLAYING in extensions:
+        return extensions.get(_PLAYING)
+    method, url, body = request.method, str(request.url), _model_call(request)
+    if body is None and (answer_id := background.of(method, request.url.path)) is not None:
+        body = b"" if playing.promised(answer_id) else None
+    if body is not None:
+        extensions[_PLAYING] = playing.exchange(method, url, body)
     return extensions.get(_PLAYING)
 
 

@@ -51,6 +51,8 @@ class OpenSession:
     """What its agent is built on, as far as known."""
     thread: str | None = None
     """The conversation that it is a turn of, as far as known."""
+    tape: Any = None
+    """The `Tape` that is played to it."""
     verdict: str = "interrupted"
     """How it ends if the program does before anybody ends it."""
 
@@ -142,8 +144,8 @@ paused = 0
 stopped = False
 """Whether it was switched off altogether, until somebody begins a session or asks for it."""
 sample = 1.0
-tape: Any = None
-"""The `Tape` that is played: it answers model calls and tools."""
+tape: Callable[[], Any] | None = None
+"""Gives the `Tape` that is played here; None while none is anywhere."""
 budget: Budget | None = None
 """What each run begun now may cost."""
 origin: dict[str, Any] = {}
@@ -272,6 +274,7 @@ def begin(
     sampled = parent.sampled if parent else _is_sampled(session_id if resume else os.urandom(8).hex())
     session = OpenSession(session_id, name, root, sampled, budget=parent.budget if parent else budget)
     session.framework, session.thread = fields.get("framework"), fields.get("thread")
+    session.tape = played = None if tape is None else tape()
     if patch_others is not None:
         patch_others()
     if sampled:
@@ -281,7 +284,7 @@ def begin(
         values = {
             "name": name, "status": "running", "started_at": now_us(), "owner": recorder().owner,
             "root_session_id": root, "parent_session_id": parent.id if parent else None, "git_commit": current_commit(),
-            "forked_from": None if tape is None else tape.session_id, **origin, **fields,
+            "forked_from": None if played is None else played.session_id, **origin, **fields,
         }  # fmt: skip
         values["version"] = values.get("version") or values.get("code_hash")
         session.described = encoding.encode({key: value for key, value in values.items() if value is not None})

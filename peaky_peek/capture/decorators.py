@@ -74,7 +74,7 @@ def tool(function: Any = None, /, *, name: str | None = None) -> Any:
 
 def _tool(function: Callable[..., Any], name: str | None) -> Callable[..., Any]:
     arguments, tool_name = Arguments(function), name or name_of(function)
-    return wrap(function, lambda args, kwargs: ToolSpan(tool_name, arguments.named(args, kwargs)))
+    return wrap(function, lambda args, kwargs: ToolSpan(tool_name, arguments.named(args, kwargs), function=function))
 
 
 def llm(*, model: str | None = None, provider: str | None = None) -> Callable[[F], F]:

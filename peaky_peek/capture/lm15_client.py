@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from peaky_peek.capture import aiohttp_client, faults, providers, streams
+from peaky_peek.capture import aiohttp_client, calls, context, faults, providers, streams
 from peaky_peek.capture.aiohttp_client import Headers, Request
 from peaky_peek.capture.calls import Call
+from peaky_peek.errors import NotOnTape
 
 
 class _Response:
@@ -26,11 +27,16 @@ def begin(request: Any) -> Call | None:
     """Journal a request that is about to be sent; return None when it is no model call.
 
     Raises:
-        NotOnTape: a tape is played, which gives its answers to httpx only.
+        NotOnTape: a tape is played, which gives its answers to httpx and aiohttp only.
         BudgetExceeded: the run has spent more than it may.
     """
     sent = _request(request)
-    return None if sent is None else aiohttp_client.begin(sent, "the client of DSPy")
+    if sent is None:
+        return None
+    if context.tape is not None and calls.play(sent) is not None:
+        host = urlsplit(sent.url).netloc
+        raise NotOnTape(f"The answer of {host} is recorded, but the client of DSPy cannot be played to.")
+    return aiohttp_client.begin(sent)
 
 
 @faults.guarded

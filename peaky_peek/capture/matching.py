@@ -1,25 +1,26 @@
 """Finds what was recorded of the same request: exactly the same, or the same but for ids and times in it.
 
 What is asked twice was recorded twice, and is answered in that order; calls that run side by side may come in any.
+Nothing here knows of HTTP, tools or stores: an answer is anything, and what was asked is text.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import threading
+from bisect import bisect_left
 from collections import defaultdict, deque
-from collections.abc import Hashable
-from itertools import takewhile
-from typing import Any, Generic, TypeVar
+from collections.abc import Hashable, Iterable
+from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
-_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_ID = re.compile(
+    r"(?<![0-9a-f])[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}(?![0-9a-f])", re.IGNORECASE
+)
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?")
-_LINES = 40  # of a difference that are shown
-_WIDTH = 160
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+", re.IGNORECASE)
 
 
 def canonical(body: bytes) -> str:
@@ -35,22 +36,30 @@ def canonical(body: bytes) -> str:
 
 
 def without_ids(text: str) -> str:
-    """Return text with the ids and times in it masked: frameworks draw new ones for every run.
+    """Return text with the ids, times and addresses in it masked: they are new in every run.
 
-    >>> without_ids("at 2026-11-27T10:00:00Z")
-    'at <time>'
+    >>> without_ids("<Shop at 0x7f3a> at 2026-11-27T10:00:00Z")
+    '<Shop at <address>> at <time>'
     """
-    return _TIME.sub("<time>", _UUID.sub("<id>", text))
+    return _ADDRESS.sub(" at <address>", _TIME.sub("<time>", _ID.sub("<id>", text)))
+
+
+class Taken(NamedTuple, Generic[T]):
+    """An answer that was found, and the number that it was added under."""
+
+    number: int
+    item: T
 
 
 class Recorded(Generic[T]):
-    """Recorded answers by what was asked; each is taken once, the earliest first.
+    """Recorded answers by what was asked; each is taken once, the earliest first. Threads may share it.
 
     Example:
         >>> recorded = Recorded[str]()
         >>> recorded.add("/chat", canonical(b'{"q": 1}'), "first")
+        0
         >>> recorded.take("/chat", canonical(b'{ "q":1 }')), recorded.take("/chat", canonical(b'{"q": 1}'))
-        (('first',), None)
+        (Taken(number=0, item='first'), None)
     """
 
     def __init__(self) -> None:
@@ -65,58 +74,60 @@ class Recorded(Generic[T]):
 
     @property
     def taken(self) -> int:
-        """How many were taken."""
+        """How many are no longer there."""
         return len(self._items) - len(self._free)
 
-    def add(self, kind: Hashable, asked: str, item: T) -> None:
-        """Add an answer to what was asked, of a kind: a path, or the name of a tool."""
+    @property
+    def kinds(self) -> set[Hashable]:
+        """The kinds of what was asked."""
+        return {kind for kind, _, _ in self._items}
+
+    def add(self, kind: Hashable, asked: str, item: T) -> int:
+        """Add an answer to what was asked, of a kind: a path, or the name of a tool. Return its number."""
         number = len(self._items)
         self._items.append((kind, asked, item))
         self._free.add(number)
         self._exact[kind, asked].append(number)
         self._alike[kind, without_ids(asked)].append(number)
+        return number
 
-    def take(self, kind: Hashable, asked: str) -> tuple[T] | None:
-        """Take the first answer to the same that was not taken yet, else to the same but for ids and times.
-
-        Returns:
-            The answer in a tuple; None if there is none left.
-        """
+    def take(self, kind: Hashable, asked: str) -> Taken[T] | None:
+        """Take the first answer to the same that is still there, else to the same but for ids, times and addresses."""
         with self._lock:
-            for numbers in (self._exact.get((kind, asked)), self._alike.get((kind, without_ids(asked)))):
-                while numbers:
-                    number = numbers.popleft()
-                    if number in self._free:
-                        self._free.remove(number)
-                        return (self._items[number][2],)
-        return None
+            number = self._first(self._exact.get((kind, asked)))
+            if number is None:
+                number = self._first(self._alike.get((kind, without_ids(asked))))
+            return None if number is None else Taken(number, self._items[number][2])
+
+    def drop(self, numbers: Iterable[int]) -> None:
+        """Let nobody take these any more."""
+        with self._lock:
+            self._free.difference_update(numbers)
 
     def closest(self, kind: Hashable, asked: str) -> str | None:
-        """Return what was asked of the same kind that is closest, rather of what was not taken; None without any."""
+        """Return what was asked of the same kind that is closest, rather of what is still there; None without any."""
         asked_before = [(number, known) for number, (other, known, _) in enumerate(self._items) if other == kind]
 
         def closeness(candidate: tuple[int, str]) -> tuple[int, bool]:
             number, known = candidate
-            return _shared(known, asked) + _shared(known[::-1], asked[::-1]), number in self._free
+            return shared(known, asked) + shared(known[::-1], asked[::-1]), number in self._free
 
         return max(asked_before, key=closeness)[1] if asked_before else None
 
-
-def difference(recorded: str, asked: str) -> str:
-    """Return what differs between two requests in canonical form, line by line, as a unified diff."""
-    lines = list(difflib.unified_diff(_lines(recorded), _lines(asked), "recorded", "asked now", lineterm="", n=2))
-    shown = [line if len(line) <= _WIDTH else f"{line[:_WIDTH]}… ({len(line):,} characters)" for line in lines[:_LINES]]
-    return "\n".join(shown + [f"… {len(lines) - _LINES} more lines"] * (len(lines) > _LINES))
-
-
-def _shared(one: str, other: str) -> int:
-    """Return how many characters two texts have in common from the beginning."""
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
+    def _first(self, numbers: deque[int] | None) -> int | None:
+        while numbers:
+            number = numbers.popleft()
+            if number in self._free:
+                self._free.remove(number)
+                return number
+        return None
 
 
-def _lines(text: str) -> list[str]:
-    try:
-        value: Any = json.loads(text)
-    except ValueError:
-        return text.splitlines()
-    return json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False).splitlines()
+def shared(one: str, other: str) -> int:
+    """Return how many characters two texts have in common from the beginning.
+
+    >>> shared("rain today", "rain tomorrow")
+    7
+    """
+    sizes = range(1, min(len(one), len(other)) + 1)
+    return bisect_left(sizes, True, key=lambda size: not one.startswith(other[:size]))

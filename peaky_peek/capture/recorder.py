@@ -15,7 +15,7 @@ from peaky_peek import store
 from peaky_peek.capture import faults
 from peaky_peek.capture.history import Histories
 from peaky_peek.capture.importance import importance
-from peaky_peek.capture.redaction import load_key
+from peaky_peek.capture.redaction import Redactor, load_key
 from peaky_peek.capture.redaction.choice import Redact, redactor_for
 from peaky_peek.errors import PeekError
 from peaky_peek.events import Event, LLMRequest
@@ -50,10 +50,14 @@ class Recorder:
 
     def configure(self, redact: Redact = "secrets", max_payload_kb: float | None = None) -> None:
         """Record like this from now on."""
-        self.redactor = redactor_for(redact, key=lambda: load_key(_key_path(self.database)))
+        self.redactor = self.redactor_as(redact)
         self._clean = self.redactor.clean_record
         self._limit = None if max_payload_kb is None else Limit(int(max_payload_kb * 1024), self.redactor.clean)
         faults.clean = self.redactor.clean_text
+
+    def redactor_as(self, redact: Redact) -> Redactor:
+        """Return a redactor of this store: equal secrets are replaced by equal tokens."""
+        return redactor_for(redact, key=lambda: load_key(_key_path(self.database)))
 
     def ready(self) -> None:
         """Do what the first record would have to wait for, so that nothing timed from now on waits for it."""

@@ -6,48 +6,59 @@ made up: it raises `NotOnTape`.
 
 from __future__ import annotations
 
-import builtins
-from collections.abc import Iterator
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import orjson
 
 from peaky_peek import encoding, store
-from peaky_peek.capture import context
-from peaky_peek.capture.matching import Recorded, canonical, difference
-from peaky_peek.capture.recorder import recorder
+from peaky_peek.capture import background, playing
+from peaky_peek.capture.context import open_sessions
+from peaky_peek.capture.differences import difference
+from peaky_peek.capture.matching import Recorded, canonical
+from peaky_peek.capture.recorder import options, recorder
+from peaky_peek.capture.served import Served
 from peaky_peek.errors import NotOnTape
 from peaky_peek.store import exchanges, sessions
 from peaky_peek.store.exchanges import Exchange
+from peaky_peek.store.started import started
 
 if TYPE_CHECKING:
-    from peaky_peek.store.database import Database
+    import sqlite3
 
+_TOKEN = re.compile(rb"\[redacted:([a-z-]+):")
 _TREE = """WITH RECURSIVE tree (session_id) AS (
     SELECT ? UNION SELECT s.session_id FROM sessions s JOIN tree ON s.parent_session_id = tree.session_id)"""
 _EXCHANGES = f"{_TREE} SELECT exchange_id FROM exchanges WHERE session_id IN tree ORDER BY position"  # noqa: S608
-_TOOLS = f"""{_TREE} SELECT c.tool_name, c.payload, r.payload, r.status FROM events c JOIN events r
-    ON r.session_id = c.session_id AND r.parent_id = c.event_id AND r.event_type = 'tool_result'
+_TOOLS = f"""{_TREE} SELECT c.event_id, c.tool_name, c.payload, r.payload, r.status, r.duration_ms FROM events c
+    LEFT JOIN events r ON r.session_id = c.session_id AND r.parent_id = c.event_id AND r.event_type = 'tool_result'
     WHERE c.session_id IN tree AND c.event_type = 'tool_call' AND c.payload ->> '$.metadata.derived' IS NULL
     ORDER BY c.position"""  # noqa: S608
+_PARENTS = f"{_TREE} SELECT event_id, parent_id FROM events WHERE session_id IN tree"  # noqa: S608
+_NEWEST = """SELECT session_id FROM sessions WHERE parent_session_id IS NULL AND forked_from IS NULL
+    ORDER BY position DESC, rowid DESC"""
 
 
 @contextmanager
 def tape(session: Any = None, *, tools: Literal["recorded", "live"] = "recorded") -> Iterator[Tape]:
     """Play a session: the code in the block gets the bytes that were recorded, with the network off.
 
-    Holds for the whole process while the block runs. Model calls of every SDK that is recorded are answered in the
-    order in which the same was asked, streams chunk by chunk, failures as failures. Requests that are no model calls go
-    where they always go.
+    Holds for the code in the block and all that it starts in this process, threads included. Model calls of every SDK
+    that is recorded are answered in the order in which the same was asked, streams chunk by chunk, failures as
+    failures. Requests that are no model calls go where they always go. The run is recorded as any other; its session
+    says in `forked_from` what it was played from.
 
     Args:
-        session: a session reference; its nested sessions are on the tape too.
+        session: a session reference; its nested sessions are on the tape too. None for the newest run that was not
+            itself played, and is not the one around this code.
         tools: "recorded" answers tools that are decorated with `pp.tool`, or run by PydanticAI, LangChain or the OpenAI
             Agents SDK, with their recorded results, and does not run them; "live" runs them.
 
     Yields:
-        The `Tape`: how much of it was played.
+        The `Tape`: its `repr` tells how much of it was played.
 
     Raises:
         SessionNotFound: when there is no such session.
@@ -68,30 +79,30 @@ def tape(session: Any = None, *, tools: Literal["recorded", "live"] = "recorded"
         raise ValueError(f'tools is "recorded" or "live", not {tools!r}.')
     database = store.current()
     database.ingest()
-    playing = Tape(database, sessions.resolve(session, database), is_live=tools == "live")
-    before, context.tape = context.tape, playing
+    connection = database.connection()
+    played = (_newest(connection) if session is None else None) or sessions.resolve(session, database)
+    tape = Tape(connection, played, is_live=tools == "live")
+    before = playing.begin(tape)
     try:
-        yield playing
+        yield tape
     finally:
-        context.tape = before
+        playing.end(tape, before)
 
 
-class Served(NamedTuple):
-    """What a recorded tool came to, with the `data` of its result."""
+def _newest(connection: sqlite3.Connection) -> str | None:
+    """Return the newest run that was not played itself and is not under way here, rather of those of this process."""
+    found = [row[0] for row in connection.execute(_NEWEST) if row[0] not in open_sessions]
+    return next((each for each in reversed(started) if each in set(found)), found[0] if found else None)
 
-    result: Any
-    error: str | None
-    data: dict[str, Any]
 
-    def __call__(self) -> Any:
-        """Return the result, or raise what the tool raised: the same for builtin exceptions, else one of that name."""
-        if self.error is None:
-            return self.result
-        name, _, message = self.error.partition(": ")
-        kind = getattr(builtins, name, None)
-        if not (isinstance(kind, type) and issubclass(kind, Exception)):
-            kind = type(name, (Exception,), {})
-        raise kind(message)
+class _Call(NamedTuple):
+    """A tool call that was recorded."""
+
+    event_id: str
+    name: str
+    result: str | None
+    status: str | None
+    duration_ms: float | None
 
 
 class Tape:
@@ -101,70 +112,110 @@ class Tape:
         session_id: The session.
     """
 
-    def __init__(self, database: Database, session_id: str, *, is_live: bool) -> None:
+    def __init__(self, connection: sqlite3.Connection, session_id: str, *, is_live: bool) -> None:
         self.session_id = session_id
         self._is_live = is_live
         self._exchanges = Recorded[Exchange]()
-        self._tools = Recorded[bytes | None]()
-        connection = database.connection()
+        self._tools = Recorded[_Call]()
+        self._inside: defaultdict[str, list[tuple[Recorded[Any], int]]] = defaultdict(list)
+        """What was asked for inside a tool, by the event of its call: a tool that is not run does not ask."""
         (self._name,) = connection.execute(
             "SELECT coalesce(name, session_id) FROM sessions WHERE session_id = ?", (session_id,)
         ).fetchone()
-        for (exchange_id,) in connection.execute(_EXCHANGES, (session_id,)).fetchall():
-            exchange = exchanges.load(connection, exchange_id)
-            if exchange is not None and (exchange.status is not None or exchange.error is not None):
-                self._exchanges.add(_path(exchange.url), canonical(exchange.request), exchange)
-        for name, call, result, status in () if is_live else connection.execute(_TOOLS, (session_id,)).fetchall():
-            arguments = orjson.dumps(orjson.loads(call).get("arguments"))
-            self._tools.add(name, canonical(arguments), None if status == "cancelled" else result.encode())
+        rows = () if is_live else connection.execute(_TOOLS, (session_id,)).fetchall()
+        ids = connection.execute(_EXCHANGES, (session_id,)).fetchall()
+        loaded = [each for (each_id,) in ids if (each := exchanges.load(connection, each_id)) is not None]
+        tools = [
+            (orjson.dumps(orjson.loads(call).get("arguments")), _Call(event_id, name, *answer))
+            for event_id, name, call, *answer in rows
+        ]
+        clean, self._clean = _cleaners([*(each.request for each in loaded), *(arguments for arguments, _ in tools)])
+        parents = dict(connection.execute(_PARENTS, (session_id,)).fetchall()) if rows else {}
+        self._promised = {
+            background.announced(each.response) for each in loaded if background.is_running(each.response)
+        }
+        for each in loaded:
+            asked, each.request = canonical(clean(each.request)), b""  # it is held once
+            number = self._exchanges.add(_kind(each.method, each.url), asked, each)
+            self._put(self._exchanges, number, each.event_id, parents)
+        for arguments, call in tools:
+            number = self._tools.add(call.name, canonical(clean(arguments)), call)
+            self._put(self._tools, number, parents.get(call.event_id), parents)
 
-    def exchange(self, url: str, body: bytes) -> Exchange:
+    def _put(self, recorded: Recorded[Any], number: int, within: str | None, parents: dict[str, str | None]) -> None:
+        """Remember in which events something was asked for."""
+        while within is not None:
+            self._inside[within].append((recorded, number))
+            within = parents.get(within)
+
+    def _asked(self, body: bytes) -> str:
+        return canonical(self._clean(body))
+
+    def promised(self, answer_id: str) -> bool:
+        """Tell whether an answer is one that a recorded call was to bring in the background."""
+        return answer_id in self._promised
+
+    def exchange(self, method: str, url: str, body: bytes) -> Exchange:
         """Take the exchange that answers a request.
 
         Raises:
             NotOnTape: there is none.
         """
-        asked = canonical(recorder().redactor.clean(body))
-        taken = self._exchanges.take(_path(url), asked)
+        kind, asked = _kind(method, url), self._asked(body)
+        taken = self._exchanges.take(kind, asked)
         if taken is None:
-            raise self._missing("request", self._exchanges, _path(url), asked)
-        return taken[0]
+            raise self._missing("request", self._exchanges, kind, asked)
+        if taken.item.duration_ms is None:
+            raise self._unanswered("request")
+        return taken.item
 
-    def tool(self, name: str, arguments: Any) -> Served | None:
+    def tool(self, name: str, arguments: Any, function: Callable[..., Any] | None = None) -> Served | None:
         """Take the result of a tool that was called with the same arguments.
 
+        Args:
+            name: The tool's.
+            arguments: What it is called with.
+            function: What will not be run, if it is known: it says which types it returns.
+
         Returns:
-            The result, or None if the tool is to run: all are, or this one came to no end when it was recorded.
+            The result, or None if the tool is to run: all are, or this one paused, to wait for somebody.
 
         Raises:
-            NotOnTape: it was not called with them, or returned what a recording cannot give back.
+            NotOnTape: it was not called with them, or its result is not known.
         """
         if self._is_live:
             return None
-        asked = canonical(recorder().redactor.clean(encoding.encode(arguments)))
+        asked = self._asked(encoding.encode(arguments))
         taken = self._tools.take(name, asked)
         if taken is None:
             raise self._missing(f"call of {name}", self._tools, name, asked)
-        (found,) = taken
-        if found is None:
-            return None
-        if any(mark in found for mark in (b'"__peek__":"repr"', b'"__peek__":"cut"')):
-            raise NotOnTape(
-                f"What {name} returned is recorded as text only, because it is an object of its own kind or was cut:"
-                ' run the tools with `pp.tape(..., tools="live")`.'
-            )
-        result = encoding.decode(found)
-        return Served(result.get("result"), result.get("error"), result.get("data") or {})
+        call = taken.item
+        if call.result is None:
+            raise self._unanswered(f"call of {name}")
+
+        def begin() -> None:
+            for recorded, number in self._inside.get(call.event_id, ()):
+                recorded.drop([number])
+
+        served = Served(name, call.result, call.status, (call.duration_ms or 0) / 1000, begin, function)
+        return None if served.paused else served
+
+    def _unanswered(self, what: str) -> NotOnTape:
+        return NotOnTape(f"This {what} is on the tape of {self._name!r}, but the recording ends before its answer.")
 
     def _missing(self, what: str, recorded: Recorded[Any], kind: str, asked: str) -> NotOnTape:
         closest = recorded.closest(kind, asked)
         if closest == asked:
             return NotOnTape(f"This {what} is on the tape of {self._name!r}, but was made less often then than now.")
         if closest is None:
-            return NotOnTape(f"Nothing like this {what} is on the tape of {self._name!r} ({kind}): record it again.")
+            known = ", ".join(sorted(map(str, recorded.kinds))[:5])
+            what_is = f"on it: {known}" if known else "it has none at all"
+            return NotOnTape(f"Nothing like this {what} is on the tape of {self._name!r} ({kind}); {what_is}.")
+        differs = difference(closest, asked)
+        hint = "\nIt was recorded with other things redacted than now." * ("[redacted:" in differs)
         return NotOnTape(
-            f"This {what} is not on the tape of {self._name!r}. It differs from the closest one that is:\n"
-            f"{difference(closest, asked)}"
+            f"This {what} is not on the tape of {self._name!r}."
+            f" It differs from the closest one that is (- recorded, + asked now):\n{differs}{hint}"
         )
 
     def __repr__(self) -> str:
@@ -173,7 +224,25 @@ class Tape:
         return f"Tape({self._name!r}, {played}{tools} played)"
 
 
-def _path(url: str) -> str:
-    """Return the path of a URL: a recording is played on any host, proxies and ports differ."""
+def _cleaners(bodies: list[bytes]) -> tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]:
+    """Return what makes requests comparable, whatever was redacted when they were recorded and is now.
+
+    The first cleans what was recorded, the second what is asked now, also with the user's own functions: they need not
+    come to the same when they are applied twice.
+    """
+    wish = options().get("redact", "secrets")
+    wishes: list[Any] = list(wish) if isinstance(wish, (list, tuple)) else ["secrets" if wish is None else wish]
+    kinds = {found.decode() for body in bodies for found in _TOKEN.findall(body)}
+    if kinds and "pii" not in wishes:
+        from peaky_peek.capture.redaction import personal  # most never need what it has to load
+
+        wishes += ["pii"] * any(kind.name in kinds for kind in personal.KINDS)
+    patterns = [each for each in wishes if not callable(each)]
+    return recorder().redactor_as(patterns or ["secrets"]).clean, recorder().redactor_as(wishes).clean
+
+
+def _kind(method: str, url: str) -> str:
+    """Return what is asked of whom: a recording is played on any host, proxies and ports differ."""
     rest = url.partition("://")[2]
-    return "/" + rest.partition("?")[0].partition("/")[2]
+    path = "/" + rest.partition("?")[0].partition("/")[2]
+    return path if method == "POST" else f"{method} {path}"

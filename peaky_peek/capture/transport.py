@@ -8,6 +8,7 @@ application gets the very response that it would get anyway: only the stream of 
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from contextvars import ContextVar
 from functools import partial
 from typing import Any
@@ -84,11 +85,20 @@ def _aiohttp(original: Method) -> Method:
         is_ours = _patches.installed and not _in_httpx.get()
         request = aiohttp_client.request(self, method, str_or_url, options) if is_ours else None
         call = aiohttp_client.begin(request) if request is not None else None
-        if call is None:
+        played = None if context.tape is None or request is None else calls.play(request)
+        if call is None and played is None:
             return await original(self, method, str_or_url, **options)
-        with call:
-            response = await original(self, method, str_or_url, **options)
-        aiohttp_client.answered(call, response)
+        with call or nullcontext():
+            if played is None:
+                response = await original(self, method, str_or_url, **options)
+            else:
+                from peaky_peek.capture import aiohttp_playback
+
+                response = await aiohttp_playback.play(
+                    self, played, lambda session: original(session, method, str_or_url, **options)
+                )
+        if call is not None:
+            aiohttp_client.answered(call, response)
         return response
 
     return _request

@@ -26,8 +26,8 @@ class Span(Protocol):
     output: Any
     place: AbstractContextManager[Any]
     """Makes this the place where events go while a block runs."""
-    served: Callable[[], Any] | None
-    """What to call instead of the function."""
+    served: Any
+    """What to give instead of calling the function, while a tape is played: see `served`."""
 
     def open(self) -> Self:
         """Begin."""
@@ -41,7 +41,7 @@ class Unseen:
 
     output: Any
     place = HERE
-    served: Callable[[], Any] | None = None
+    served: Any = None
 
     def open(self) -> Self:
         """Do nothing."""
@@ -104,7 +104,7 @@ def _plain(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
         try:  # around all of it: an interrupt may come between any two lines of ours
             span = span.open()
             with span.place:
-                output = function(*args, **kwargs) if span.served is None else span.served()
+                output = function(*args, **kwargs) if span.served is None else _again(span.served)
             if type(output) in _LATER:
                 return _continued(output, span)
             span.output = output
@@ -131,6 +131,9 @@ def _continued(output: Any, span: Span) -> Any:
                 def close(self, error: BaseException | None = None) -> None:
                     span.close(error)
 
+            if (facts := getattr(span, "facts", None)) is not None:
+                facts["later"] = type(output).__name__
+            span.served = None  # what runs later is what is served
             wrapped = wrap_later(lambda: output, lambda *_: Opened())
             wrapped.__name__, wrapped.__qualname__ = output.__name__, output.__qualname__
             return wrapped()
@@ -148,7 +151,7 @@ def _coroutine(function: Callable[..., Any], make_span: Make) -> Callable[..., A
         try:  # around all of it: an interrupt may come between any two lines of ours
             span = span.open()
             with span.place:
-                output = (await function(*args, **kwargs)) if span.served is None else span.served()
+                output = await (function(*args, **kwargs) if span.served is None else span.served.in_time())
             span.output = output
             span.close()
         except BaseException as error:
@@ -172,7 +175,7 @@ def _generator(function: Callable[..., Any], make_span: Make) -> Callable[..., A
         try:  # around all of it: an interrupt may come between any two lines of ours
             span = span.open()
             if span.served is not None:
-                generator = _again(span.served)
+                generator = span.served.items()
                 step = generator.send
             while True:
                 with span.place:
@@ -205,7 +208,7 @@ def _async_generator(function: Callable[..., Any], make_span: Make) -> Callable[
             span = span.open()
             if span.served is not None:
                 step.close()
-                generator = _again_async(span.served)
+                generator = span.served.items_in_time()
                 step = _begin_unseen(generator)
             while True:
                 with span.place:
@@ -225,15 +228,12 @@ def _async_generator(function: Callable[..., Any], make_span: Make) -> Callable[
     return call
 
 
-def _again(served: Callable[[], Any]) -> Generator[Any, Any, Any]:
-    """Yield what a generator had yielded."""
-    output = served()
-    yield from output if isinstance(output, list) else [output]
-
-
-async def _again_async(served: Callable[[], Any]) -> AsyncGenerator[Any, Any]:
-    for item in _again(served):
-        yield item
+def _again(served: Any) -> Any:
+    """Return what a function returned, or of what it returned to run later, what gives the same."""
+    make = {"coroutine": "in_time", "generator": "items", "async_generator": "items_in_time"}.get(
+        str(served.data.get("later"))
+    )
+    return served() if make is None else getattr(served, make)()
 
 
 _LATER: dict[type, Callable[..., Callable[..., Any]]] = {
@@ -247,6 +247,8 @@ def _keep(span: Span, item: Any, yielded: list[Any]) -> None:
             saw(item)
         elif len(yielded) < _MAX_YIELDED:
             yielded.append(item)
+        elif (facts := getattr(span, "facts", None)) is not None:
+            facts["more"] = True
     except Exception as error:  # noqa: BLE001 - the agent never notices
         faults.report(error)
 
@@ -254,7 +256,11 @@ def _keep(span: Span, item: Any, yielded: list[Any]) -> None:
 def _end(span: Span, yielded: list[Any], returned: Any = None, error: BaseException | None = None) -> None:
     try:
         if not hasattr(span, "saw"):
-            span.output = pieces.cleaned(yielded) if returned is None else returned
+            span.output = items = pieces.cleaned(yielded)
+            if returned is not None:
+                span.output = returned
+                if (facts := getattr(span, "facts", None)) is not None:
+                    facts["yielded"] = items
     except Exception as fault:  # noqa: BLE001 - the agent never notices
         faults.report(fault)
     finally:

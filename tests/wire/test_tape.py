@@ -167,8 +167,7 @@ def test_a_request_that_was_not_recorded_shows_what_differs(store: Database, ser
     with pp.tape("first run"), pytest.raises(pp.NotOnTape) as caught:
         ask(client.with_options(max_retries=5), temperature=0.7)
     assert "not on the tape of 'first run'" in str(caught.value)
-    assert '- "temperature": 0.2' in str(caught.value)
-    assert '+ "temperature": 0.7' in str(caught.value)
+    assert str(caught.value).endswith("\ntemperature\n- 0.2\n+ 0.7")
     assert len(server.requests) == 1
 
 
@@ -285,7 +284,7 @@ async def test_tools_of_every_kind_are_served(store: Database) -> None:
         assert await agent() == first
     assert runs == ["fetch", "fetch", "lines", "numbers", "fails", "own"]
     assert repr(tape) == "Tape('first run', 0 of 0 exchanges, 6 of 6 tools played)"
-    with pp.tape("first run"), pytest.raises(pp.NotOnTape, match=r'-   ?"page": 1|"page": 3'):
+    with pp.tape("first run"), pytest.raises(pp.NotOnTape, match=r"page\n- 1\n\+ 3"):
         await fetch(3)
 
 

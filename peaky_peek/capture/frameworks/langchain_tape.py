@@ -8,7 +8,6 @@ from typing import Any
 
 from peaky_peek.capture import context
 from peaky_peek.capture.patching import Method, Patch, Patches
-from peaky_peek.capture.tape import Served
 
 
 def _playing(run: Method) -> Method:
@@ -29,12 +28,18 @@ def _on_tape(tool: Any) -> Any:
     @functools.wraps(tool._run)
     def run(*args: Any, **kwargs: Any) -> Any:
         served = _served()
-        return tool._run(*args, **kwargs) if served is None else _result(played, served)
+        if served is None:
+            return tool._run(*args, **kwargs)
+        _handle(played, served)
+        return _result(played, served, served())
 
     @functools.wraps(tool._arun)
     async def arun(*args: Any, **kwargs: Any) -> Any:
         served = _served()
-        return await tool._arun(*args, **kwargs) if served is None else _result(played, served)
+        if served is None:
+            return await tool._arun(*args, **kwargs)
+        _handle(played, served)
+        return _result(played, served, await served.in_time())
 
     played.__dict__ |= {"_run": run, "_arun": arun}
     return played
@@ -44,14 +49,18 @@ def _served() -> Any:
     """Return what the tape has of the tool that has just begun; a `Command` is made again, not played."""
     scope = context.here()
     served = None if scope is None or scope.tool is None else scope.tool.served
-    return None if isinstance(served, Served) and "command" in served.data else served
+    return None if served is not None and "command" in served.data else served
 
 
-def _result(played: Any, served: Any) -> Any:
-    if isinstance(served, Served) and "told" in served.data:
+def _handle(played: Any, served: Any) -> None:
+    """Let an error that LangChain made a result of be handled as it was."""
+    if "told" in served.data:
         from langchain_core.tools import ToolException
 
-        played.__dict__["handle_tool_error"] = lambda _: served.data["told"]  # what it made of the error then
+        served.begin()
+        played.__dict__["handle_tool_error"] = lambda _: served.data["told"]
         raise ToolException(served.error)
-    result = served()
+
+
+def _result(played: Any, served: Any, result: Any) -> Any:
     return (result, served.data.get("artifact")) if played.response_format == "content_and_artifact" else result

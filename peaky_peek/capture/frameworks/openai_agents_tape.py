@@ -51,5 +51,7 @@ async def _played(invoke: Any, *args: Any) -> Any:
     served = None if scope is None or scope.tool is None else scope.tool.served
     if served is None:
         return await invoke(*args)
-    told = getattr(served, "result", None)
-    return served() if told is None else told
+    if served.result is None or served.error is None:
+        return await served.in_time()
+    served.begin()  # it failed, and the model was told so in words
+    return served.result

@@ -224,14 +224,14 @@ async def _executed(
     return result
 
 
-async def _answer(args: Any, handler: Handler, served: Callable[[], Any] | None) -> Any:
+async def _answer(args: Any, handler: Handler, served: Any) -> Any:
     """Return what a tool returns, or what it returned when what is played was recorded."""
     if served is None:
         return await handler(args)
     from pydantic_ai import exceptions
 
     try:
-        return served()
+        return await served.in_time()
     except Exception as error:
         theirs = getattr(exceptions, type(error).__name__, None)
         if theirs is None:

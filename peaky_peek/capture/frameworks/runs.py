@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from peaky_peek import ids
 from peaky_peek.capture import context, faults, program
@@ -18,6 +18,9 @@ from peaky_peek.capture.spans import TraceContext, described_error
 from peaky_peek.capture.task import task_of
 from peaky_peek.capture.verbs import Common, emit
 from peaky_peek.events import Decision, Error, LLMRequest
+
+if TYPE_CHECKING:
+    from peaky_peek.capture.served import Missing, Served
 
 _MOST = 10_000  # under way at a time; a framework that forgets to tell of ends must not fill the memory
 
@@ -250,7 +253,7 @@ class Runs:
         known = self._runs.get(run)
         return None if known is None else known.inside
 
-    def served(self, run: Any) -> Callable[[], Any] | None:
+    def served(self, run: Any) -> Served | Missing | None:
         """Return what gives the recorded result of a tool while a tape is played; None when the tool is to run."""
         known = self._runs.get(run)
         return known.span.served if known is not None and isinstance(known.span, ToolSpan) else None

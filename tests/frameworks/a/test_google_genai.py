@@ -170,3 +170,26 @@ async def test_a_client_of_httpx_that_sends_through_aiohttp_is_recorded_once(sto
     )  # fmt: skip
     assert answer.choices[0].message.content == "Yes."
     assert [each.content for each in events(store, "llm_response")] == ["Yes."]
+
+
+async def test_a_tape_plays_answers_streams_and_failures_through_aiohttp(
+    store: Database, server: Loopback, client: Any
+) -> None:
+    server.answer(gemini("Yes."), gemini_stream("Y", "es."), *[gemini_error(503)] * 2, gemini("at last"))
+
+    async def agent() -> list[Any]:
+        whole = await client.models.generate_content(**ASKED)
+        streamed = [chunk.text async for chunk in await client.models.generate_content_stream(**ASKED)]
+        return [whole.text, streamed, (await client.models.generate_content(**ASKED)).text]
+
+    with pp.trace_session("first run"):
+        first = await agent()
+    heard = len(server.requests)
+    with pp.tape("first run") as tape, pp.trace_session("second run"):
+        assert await agent() == first == ["Yes.", ["Y", "es."], "at last"]
+    assert len(server.requests) == heard == 5
+    assert "5 of 5 exchanges" in repr(tape)
+    assert [each.content for each in events(store, "llm_response")] == ["Yes.", "Yes.", "at last"] * 2
+    with pp.tape("first run"), pytest.raises(pp.NotOnTape, match=r"parts\[0\].text\n- .Is it raining"):
+        await client.models.generate_content(**{**ASKED, "contents": "Is it snowing?"})
+    gc.collect()
