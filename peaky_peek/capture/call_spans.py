@@ -147,7 +147,7 @@ class ToolSpan(CallSpan):
             "tool_name": self.name, "result": self.output, "error": None if isinstance(error, Paused) else said,
             "call_id": self._call_id, **common,
         }  # fmt: skip
-        if error is not None or (self._function is not None and type(self.output) not in _SIMPLE):
+        if error is not None or self.facts or (self._function is not None and type(self.output) not in _SIMPLE):
             self._note(error)
         if self.facts:
             self._common = {**self._common, "data": {**self._common.get("data", {}), **self.facts}}

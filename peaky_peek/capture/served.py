@@ -53,7 +53,7 @@ class Served:
     @property
     def paused(self) -> bool:
         """Whether it waited for somebody: it is run again up to there."""
-        return self.data.get("paused") is True
+        return self.data.get("paused") is True or "deferred" in self.data
 
     def __call__(self) -> Any:
         """Return what the tool returned, or raise what it raised."""
