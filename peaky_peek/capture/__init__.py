@@ -14,5 +14,5 @@
 | HTTP clients other than httpx | `aiohttp_client` `lm15_client` |
 | from the event to the journal | `recorder` `history` `importance` `redaction` |
 | runs while they run | `watching` `listeners` `alerts` `spending` |
-| the agent never notices | `faults` |
+| the agent never notices | `faults` `tracebacks` |
 """

@@ -16,6 +16,7 @@ from peaky_peek.capture import context, faults
 from peaky_peek.capture.carrier import Carrier, extract, inject
 from peaky_peek.capture.context import CURRENT, OUTSIDE, SILENT, Scope, inside
 from peaky_peek.capture.patching import Method, Patch, Patches
+from peaky_peek.capture.tracebacks import stepping_out
 
 
 def install() -> None:
@@ -41,7 +42,7 @@ class _Carried:
         self._function, self._scope, self._ask = function, scope, OUTSIDE.get()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        with inside(self._ask, OUTSIDE), inside(self._scope):
+        with inside(self._ask, OUTSIDE), inside(self._scope), stepping_out:
             return self._function(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -90,7 +91,8 @@ def _submitting(submit: Method) -> Method:
     """Carry the function that work is submitted as, and what is called with its result."""
 
     def submitting(self: Any, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
-        return submit(self, _carried(fn), *args, **_with_callbacks(kwargs))
+        with stepping_out:
+            return submit(self, _carried(fn), *args, **_with_callbacks(kwargs))
 
     return submitting
 
@@ -119,7 +121,8 @@ def _calling_back(add: Method) -> Method:
 def _starting_thread(start: Method) -> Method:
     def starting(self: threading.Thread) -> None:
         _run_here(self)
-        start(self)
+        with stepping_out:
+            start(self)
 
     return starting
 
@@ -132,7 +135,7 @@ def _run_here(thread: threading.Thread) -> None:
 
         def run_in_scope() -> None:
             del thread.run  # or the thread would keep itself alive
-            with inside(ask, OUTSIDE), inside(scope):
+            with inside(ask, OUTSIDE), inside(scope), stepping_out:
                 run()
 
         thread.run = run_in_scope  # type: ignore[method-assign]
@@ -144,7 +147,8 @@ def _starting_process(start: Method) -> Method:
     def starting(self: Any) -> None:
         _leave_place(self)
         try:
-            start(self)
+            with stepping_out:
+                start(self)
         finally:
             self.__dict__.pop("_peaky_peek", None)
 
@@ -160,7 +164,8 @@ def _starting_program(init: Method) -> Method:
     """Tell a program that inherits the environment which scope it is started in; its sessions become parts of it."""
 
     def starting(self: Any, *args: Any, **kwargs: Any) -> None:
-        init(self, *args, **(_told(args, kwargs) or kwargs))
+        with stepping_out:
+            init(self, *args, **(_told(args, kwargs) or kwargs))
 
     return starting
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any
 
+from peaky_peek.capture.tracebacks import step_out
+
 if TYPE_CHECKING:
     from peaky_peek.capture.calls import Call
 
@@ -19,6 +21,7 @@ def watched(base: Any) -> Any:
                     self._call.received(chunk)
                     yield chunk
             except BaseException as error:
+                step_out(error)
                 self._call.ended(error)
                 raise
             self._call.ended(complete=True)
@@ -43,6 +46,7 @@ def watched_async(base: Any) -> Any:
                     self._call.received(chunk)
                     yield chunk
             except BaseException as error:
+                step_out(error)
                 self._call.ended(error)
                 raise
             finally:

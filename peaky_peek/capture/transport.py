@@ -16,6 +16,7 @@ from typing import Any
 from peaky_peek.capture import calls, context, streams
 from peaky_peek.capture.context import inside
 from peaky_peek.capture.patching import Method, Patch, Patches
+from peaky_peek.capture.tracebacks import stepping_out
 
 _in_httpx: ContextVar[bool] = ContextVar("peaky_peek_in_httpx", default=False)
 """Whether a client of httpx is sending, which may do so through aiohttp."""
@@ -53,8 +54,9 @@ def _sync(module: str, original: Method) -> Method:
         sender = self if context.tape is None else _player(module, self, request)
         call = calls.begin(request) if _patches.installed else None
         if call is None:
-            return original(sender, request, *args, **kwargs)
-        with call:
+            with stepping_out:
+                return original(sender, request, *args, **kwargs)
+        with call, stepping_out:
             response = original(sender, request, *args, **kwargs)
         call.answered(response, stream)
         return response
@@ -69,8 +71,9 @@ def _async(module: str, original: Method) -> Method:
         sender = self if context.tape is None else _player(module, self, request, is_async=True)
         call = calls.begin(request) if _patches.installed else None
         if call is None:
-            return await original(sender, request, *args, **kwargs)
-        with call, inside(True, _in_httpx):
+            with stepping_out:
+                return await original(sender, request, *args, **kwargs)
+        with call, inside(True, _in_httpx), stepping_out:
             response = await original(sender, request, *args, **kwargs)
         call.answered(response, stream)
         return response
@@ -87,8 +90,9 @@ def _aiohttp(original: Method) -> Method:
         call = aiohttp_client.begin(request) if request is not None else None
         played = None if context.tape is None or request is None else calls.play(request)
         if call is None and played is None:
-            return await original(self, method, str_or_url, **options)
-        with call or nullcontext():
+            with stepping_out:
+                return await original(self, method, str_or_url, **options)
+        with call or nullcontext(), stepping_out:
             if played is None:
                 response = await original(self, method, str_or_url, **options)
             else:
@@ -110,8 +114,9 @@ def _lm15(original: Method) -> Method:
     def stream(self: Any, request: Any) -> Any:
         call = lm15_client.begin(request) if _patches.installed else None
         if call is None:
-            return original(self, request)
-        with call:
+            with stepping_out:
+                return original(self, request)
+        with call, stepping_out:
             response = original(self, request)
         lm15_client.answered(call, response)
         return response
@@ -125,8 +130,9 @@ def _lm15_async(original: Method) -> Method:
     async def stream(self: Any, request: Any) -> Any:
         call = lm15_client.begin(request) if _patches.installed else None
         if call is None:
-            return await original(self, request)
-        with call:
+            with stepping_out:
+                return await original(self, request)
+        with call, stepping_out:
             response = await original(self, request)
         lm15_client.answered_async(call, response)
         return response

@@ -13,6 +13,7 @@ from typing import Any, Protocol, Self
 from peaky_peek.capture import faults
 from peaky_peek.capture.context import CURRENT, HERE, return_to
 from peaky_peek.capture.redaction import pieces
+from peaky_peek.capture.tracebacks import step_out
 
 _MAX_YIELDED = 1000
 
@@ -110,6 +111,7 @@ def _plain(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
             span.output = output
             span.close()
         except BaseException as error:
+            step_out(error)
             return_to(before)  # an interrupt may have come before a place in here was left
             span.close(error)
             raise
@@ -155,6 +157,7 @@ def _coroutine(function: Callable[..., Any], make_span: Make) -> Callable[..., A
             span.output = output
             span.close()
         except BaseException as error:
+            step_out(error)
             return_to(before)  # an interrupt may have come before a place in here was left
             span.close(error)
             raise
@@ -184,11 +187,13 @@ def _generator(function: Callable[..., Any], make_span: Make) -> Callable[..., A
                 try:
                     step, argument = generator.send, (yield item)
                 except BaseException as error:  # noqa: BLE001 - the end of the generator too
+                    step_out(error)
                     step, argument = generator.throw, error
         except StopIteration as stop:
             _end(span, yielded, stop.value)
             return stop.value
         except BaseException as error:
+            step_out(error)
             argument = None  # or the error and this frame would keep each other
             _end(span, yielded, error=error)
             raise
@@ -217,10 +222,12 @@ def _async_generator(function: Callable[..., Any], make_span: Make) -> Callable[
                 try:
                     step = generator.asend((yield item))
                 except BaseException as error:  # noqa: BLE001 - the end of the generator too
+                    step_out(error)
                     step = generator.athrow(error)
         except StopAsyncIteration:
             _end(span, yielded)
         except BaseException as error:
+            step_out(error)
             del step  # or the error and this frame would keep each other
             _end(span, yielded, error=error)
             raise

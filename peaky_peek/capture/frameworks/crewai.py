@@ -24,6 +24,7 @@ from peaky_peek.capture.frameworks.runs import Runs
 from peaky_peek.capture.patching import Method, Patch, Patches
 from peaky_peek.capture.providers.fields import loads
 from peaky_peek.capture.task import task_of
+from peaky_peek.capture.tracebacks import step_out, stepping_out
 from peaky_peek.capture.verbs import Common, emit
 from peaky_peek.events import SafetyCheck
 
@@ -65,7 +66,8 @@ def _emitting(original: Method) -> Method:
     def emit(self: Any, source: Any, event: Any, *args: Any, **kwargs: Any) -> Any:
         if _patches.installed:
             _told(source, event)
-        return original(self, source, event, *args, **kwargs)
+        with stepping_out:
+            return original(self, source, event, *args, **kwargs)
 
     return emit
 
@@ -78,6 +80,7 @@ def _kicking_off(original: Method) -> Method:
         try:
             return original(self, *args, **kwargs)
         except BaseException as error:
+            step_out(error)
             _cut_short(before, error)
             raise
 
@@ -90,6 +93,7 @@ def _kicking_off_async(original: Method) -> Method:
         try:
             return await original(self, *args, **kwargs)
         except BaseException as error:
+            step_out(error)
             _cut_short(before, error)
             raise
 
@@ -104,6 +108,7 @@ def _calling(original: Method) -> Method:
         try:
             answer = original(self, *args, **kwargs)
         except BaseException as error:
+            step_out(error)
             _runs.ended(run, error=error)
             raise
         _answered(run, answer)
@@ -118,6 +123,7 @@ def _calling_async(original: Method) -> Method:
         try:
             answer = await original(self, *args, **kwargs)
         except BaseException as error:
+            step_out(error)
             _runs.ended(run, error=error)
             raise
         _answered(run, answer)

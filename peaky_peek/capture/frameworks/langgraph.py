@@ -12,6 +12,7 @@ from peaky_peek.capture import faults
 from peaky_peek.capture.frameworks.plain import plain
 from peaky_peek.capture.frameworks.runs import Runs
 from peaky_peek.capture.patching import Method, Patch, Patches
+from peaky_peek.capture.tracebacks import stepping_out
 from peaky_peek.capture.verbs import emit
 from peaky_peek.events import Checkpoint
 
@@ -189,7 +190,8 @@ class Loops:
     def _told(self, original: Method) -> Method:
         def put_checkpoint(loop: Any, *args: Any, **kwargs: Any) -> Any:
             before = _saved(loop)
-            done = original(loop, *args, **kwargs)
+            with stepping_out:
+                done = original(loop, *args, **kwargs)
             if self._patches.installed:
                 self._record(loop, before)
             return done
@@ -200,7 +202,8 @@ class Loops:
         def suppress_interrupt(loop: Any, *args: Any, **kwargs: Any) -> Any:
             if self._patches.installed:
                 self._stop(loop)
-            return original(loop, *args, **kwargs)
+            with stepping_out:
+                return original(loop, *args, **kwargs)
 
         return suppress_interrupt
 

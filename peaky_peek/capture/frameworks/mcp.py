@@ -15,6 +15,7 @@ from peaky_peek.capture import faults
 from peaky_peek.capture.call_spans import ToolSpan
 from peaky_peek.capture.context import CURRENT, HERE
 from peaky_peek.capture.patching import Method, Patch, Patches
+from peaky_peek.capture.tracebacks import step_out, stepping_out
 
 _servers: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
 """The server of each session, for versions whose sessions do not keep what it said of itself."""
@@ -41,7 +42,8 @@ def uninstall() -> None:
 
 def _naming(original: Method) -> Method:
     async def initialize(self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = await original(self, *args, **kwargs)
+        with stepping_out:
+            result = await original(self, *args, **kwargs)
         _remember(self, result)
         return result
 
@@ -51,12 +53,14 @@ def _naming(original: Method) -> Method:
 def _recorded(original: Method) -> Method:
     async def call_tool(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not _patches.installed:
-            return await original(self, *args, **kwargs)
+            with stepping_out:
+                return await original(self, *args, **kwargs)
         tool, span = _begun(self, args, kwargs) or (None, None)
         with HERE if span is None else span.place:
             try:
                 result = await original(self, *args, **kwargs)
             except BaseException as error:
+                step_out(error)
                 if span is not None:
                     span.close(error)
                 raise

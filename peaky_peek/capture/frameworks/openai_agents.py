@@ -18,6 +18,7 @@ from peaky_peek.capture.frameworks import openai_agents_messages as messages
 from peaky_peek.capture.frameworks import openai_agents_tape
 from peaky_peek.capture.frameworks.openai_agents_runs import PROCESSOR, START, TOLD, Start, check, clear, seen_of
 from peaky_peek.capture.patching import Method, Patch, Patches
+from peaky_peek.capture.tracebacks import stepping_out
 
 
 def install() -> None:
@@ -66,7 +67,8 @@ def _hooks() -> type:
         def told(self: Any, *args: Any, **kwargs: Any) -> Any:
             if tell is not None and _patches.installed:
                 tell(*args, **kwargs)
-            return getattr(self.theirs, name)(*args, **kwargs)
+            with stepping_out:
+                return getattr(self.theirs, name)(*args, **kwargs)
 
         return told
 
@@ -88,8 +90,9 @@ def _running(original: Method) -> Method:
     async def run(*args: Any, **options: Any) -> Any:
         started = _started(*args, **options) if _patches.installed else None
         if started is None:
-            return await original(*args, **options)
-        with inside(started[0], START):
+            with stepping_out:
+                return await original(*args, **options)
+        with inside(started[0], START), stepping_out:
             return await original(*args, **started[1])
 
     return run
@@ -99,8 +102,9 @@ def _streaming(original: Method) -> Method:
     def run_streamed(*args: Any, **options: Any) -> Any:
         started = _started(*args, **options) if _patches.installed else None
         if started is None:
-            return original(*args, **options)
-        with inside(started[0], START):
+            with stepping_out:
+                return original(*args, **options)
+        with inside(started[0], START), stepping_out:
             return original(*args, **started[1])
 
     return run_streamed
@@ -140,7 +144,8 @@ def _attend(provider: Any) -> None:
 
 def _guarding(original: Method) -> Method:
     async def run(self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = await original(self, *args, **kwargs)
+        with stepping_out:
+            result = await original(self, *args, **kwargs)
         if _patches.installed:
             _checked(self, result, *args, **kwargs)
         return result

@@ -19,6 +19,7 @@ from peaky_peek.capture.frameworks.runs import Runs
 from peaky_peek.capture.patching import Method, Patch, Patches
 from peaky_peek.capture.providers.fields import arguments
 from peaky_peek.capture.spans import Paused
+from peaky_peek.capture.tracebacks import step_out, stepping_out
 from peaky_peek.capture.verbs import emit
 from peaky_peek.events import SafetyCheck
 
@@ -130,27 +131,32 @@ def _capability() -> Callable[[_Run], Any]:
             self._run = run
 
         async def wrap_model_request(self, _: Any, *, request_context: Any, handler: Handler) -> Any:
-            return await _requested(self._run, request_context, handler)
+            with stepping_out:
+                return await _requested(self._run, request_context, handler)
 
         async def wrap_tool_validate(self, _: Any, *, call: Any, args: Any, handler: Handler, **__: Any) -> Any:
-            return await _validated(self._run, call, args, handler)
+            with stepping_out:
+                return await _validated(self._run, call, args, handler)
 
         async def wrap_tool_execute(self, ctx: Any, *, call: Any, args: Any, handler: Handler, **_: Any) -> Any:
-            return await _executed(self._run, call, args, handler, is_approved=ctx.tool_call_approved)
+            with stepping_out:
+                return await _executed(self._run, call, args, handler, is_approved=ctx.tool_call_approved)
 
         async def wrap_output_validate(self, ctx: Any, *, output_context: Any, output: Any, handler: Handler) -> Any:
             call = output_context.tool_call
-            if call is None or ctx.partial_output:
-                return await handler(output)
-            return await _validated(self._run, call, output, handler)
+            with stepping_out:
+                if call is None or ctx.partial_output:
+                    return await handler(output)
+                return await _validated(self._run, call, output, handler)
 
         async def wrap_output_process(self, ctx: Any, *, output_context: Any, output: Any, handler: Handler) -> Any:
             call = output_context.tool_call
-            if ctx.partial_output or not (call or output_context.has_function):
-                return await handler(output)
-            call = call or _OutputFunction(output_context.function_name)
-            # Not from a tape: the application wants an object of its own type.
-            return await _executed(self._run, call, output, handler, is_on_tape=False)
+            with stepping_out:
+                if ctx.partial_output or not (call or output_context.has_function):
+                    return await handler(output)
+                call = call or _OutputFunction(output_context.function_name)
+                # Not from a tape: the application wants an object of its own type.
+                return await _executed(self._run, call, output, handler, is_on_tape=False)
 
     return PeakyPeek
 
@@ -165,6 +171,7 @@ async def _requested(run: _Run, context: Any, handler: Handler) -> Any:
     try:
         response = await handler(context)
     except BaseException as error:
+        step_out(error)
         _answered(run, call, error, was_asked=not isinstance(error, SkipModelRequest))
         raise
     _answered(run, call, None, response=functools.partial(messages.response, response))
@@ -196,6 +203,7 @@ async def _validated(run: _Run, call: Any, args: Any, handler: Handler) -> Any:
     try:
         return await handler(args)
     except Exception as error:
+        step_out(error)
         if not _is_deferral(error):
             tool = _Run()
             runs.tool(tool, call.tool_name, arguments(args), within=_within(run), call_id=call.tool_call_id)
@@ -214,6 +222,7 @@ async def _executed(
     try:
         result = await _answer(args, handler, runs.served(tool) if is_on_tape else None)
     except BaseException as error:
+        step_out(error)
         if _is_deferral(error):
             said = {"deferred": type(error).__name__, "metadata": getattr(error, "metadata", None)}
             runs.ended(tool, error=Paused(), common={"data": said})
@@ -227,7 +236,8 @@ async def _executed(
 async def _answer(args: Any, handler: Handler, served: Any) -> Any:
     """Return what a tool returns, or what it returned when what is played was recorded."""
     if served is None:
-        return await handler(args)
+        with stepping_out:
+            return await handler(args)
     from pydantic_ai import exceptions
 
     try:
