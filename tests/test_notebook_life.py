@@ -160,6 +160,23 @@ def test_pool_threads_that_outlive_a_cell_work_for_the_cell_that_gave_them_the_w
     ])  # fmt: skip
 
 
+THREAD = "t = threading.Thread(target=work); t.start()"
+TASK = "async def wait(): await asyncio.to_thread(work)\nt = asyncio.create_task(wait())"
+
+
+@pytest.mark.parametrize("work", ["add(1, 1)", "agent(1)"], ids=["tool", "agent"])
+@pytest.mark.parametrize("start", [THREAD, TASK], ids=["thread", "task"])
+def test_what_a_cell_began_says_that_it_is_of_that_cell_whenever_it_does_something(
+    nb: Notebook, work: str, start: str
+) -> None:
+    nb.run(f"gate = threading.Event()\ndef work():\n    gate.wait()\n    {work}")
+    origin = "__import__('peaky_peek').capture.context.origin['cell']"
+    nb.run(f"mine = {origin}\n{start}")
+    nb.run("gate.set()\nwhile not (t.done() if hasattr(t, 'done') else not t.is_alive()): await asyncio.sleep(0.01)")
+    nb.run("'the next'")
+    assert [session["cell"] for session in nb.sessions()] == [nb.ask("mine")]
+
+
 def test_a_cell_that_cannot_run_and_a_cell_in_a_cell_leave_the_others_alone(nb: Notebook) -> None:
     assert nb.run("add(1, 1) +").status == "error"
     outer = nb.run("add(2, 2)\nget_ipython().run_cell('add(3, 3)\\n1 / 0')\nadd(4, 4)")

@@ -51,6 +51,8 @@ class OpenSession:
     """What its agent is built on, as far as known."""
     thread: str | None = None
     """The conversation that it is a turn of, as far as known."""
+    task: str | None = None
+    """The job that it is a run of, as far as known."""
     tape: Any = None
     """The `Tape` that is played to it."""
     verdict: str = "interrupted"
@@ -149,7 +151,8 @@ tape: Callable[[], Any] | None = None
 budget: Budget | None = None
 """What each run begun now may cost."""
 origin: dict[str, Any] = {}
-"""Session columns that are the same for every session begun now: the notebook and the cell."""
+"""Session columns that are the same for every session begun now: the notebook and the cell. What `OUTSIDE` asks may
+know better."""
 patch_others: Callable[[], object] | None = None
 """Patches other libraries, so that their calls are recorded."""
 watch: Callable[[OpenSession], None] | None = None
@@ -273,7 +276,7 @@ def begin(
     root = parent.root_id if parent else session_id
     sampled = parent.sampled if parent else _is_sampled(session_id if resume else os.urandom(8).hex())
     session = OpenSession(session_id, name, root, sampled, budget=parent.budget if parent else budget)
-    session.framework, session.thread = fields.get("framework"), fields.get("thread")
+    session.framework, session.thread, session.task = (fields.get(name) for name in ("framework", "thread", "task"))
     session.tape = played = None if tape is None else tape()
     if patch_others is not None:
         patch_others()
@@ -284,7 +287,7 @@ def begin(
         values = {
             "name": name, "status": "running", "started_at": now_us(), "owner": recorder().owner,
             "root_session_id": root, "parent_session_id": parent.id if parent else None, "git_commit": current_commit(),
-            "forked_from": None if played is None else played.session_id, **origin, **fields,
+            "forked_from": None if played is None else played.session_id, **_origin(), **fields,
         }  # fmt: skip
         values["version"] = values.get("version") or values.get("code_hash")
         session.described = encoding.encode({key: value for key, value in values.items() if value is not None})
@@ -298,6 +301,12 @@ def begin(
             end(session, "interrupted")
             raise
     return session
+
+
+def _origin() -> dict[str, Any]:
+    """Return the notebook and the cell that this code belongs to, whichever cell runs by now."""
+    ask = OUTSIDE.get()
+    return origin if ask is None else getattr(ask, "origin", origin)
 
 
 def _is_sampled(lot: str) -> bool:

@@ -13,7 +13,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from peaky_peek.capture import context, faults
-from peaky_peek.capture.context import CURRENT, OUTSIDE, Ask, Scope
+from peaky_peek.capture.context import CURRENT, OUTSIDE, Scope
 from peaky_peek.capture.spans import TraceContext
 from peaky_peek.errors import PeekError
 from peaky_peek.magics import heading
@@ -58,7 +58,7 @@ class Cells(ast.NodeTransformer):
 
     def scope(self) -> Scope | None:
         """Return where what happens outside all sessions belongs: in the cell's own, which is begun now if need be."""
-        return self._scope_in(self._current)
+        return self.scope_in(self._current)
 
     def visit(self, node: ast.AST) -> ast.AST:
         """Record a `%%peek` cell from here: transformers of the syntax tree are asked when a cell is about to run."""
@@ -74,8 +74,8 @@ class Cells(ast.NodeTransformer):
         if not self._running:
             self._end_late()
             self._current = cell
-            OUTSIDE.set(self._asked(cell))
             context.origin = cell.origin()
+            OUTSIDE.set(_Asked(self, cell, context.origin))
             left = CURRENT.get()
             if left is not None and left.session.id not in context.open_sessions:
                 CURRENT.set(None)  # a session that ended in a later cell than it began in leaves the one around it
@@ -91,15 +91,8 @@ class Cells(ast.NodeTransformer):
             self._current.end(result)
         self._end_late()
 
-    def _asked(self, cell: _Cell) -> Ask:
-        """Return what the cell's own threads and tasks ask for their place."""
-
-        def ask() -> Scope | None:
-            return self._scope_in(cell) if context.fallback == self.scope else None
-
-        return ask
-
-    def _scope_in(self, cell: _Cell) -> Scope | None:
+    def scope_in(self, cell: _Cell) -> Scope | None:
+        """Return the inside of a cell's session; one that begins after the cell's end is ended with the next cell."""
         scope = cell.scope()
         if cell.is_over and not cell.is_ended and cell not in self._late:
             self._late.append(cell)
@@ -108,6 +101,16 @@ class Cells(ast.NodeTransformer):
     def _end_late(self) -> None:
         while self._late:
             self._late.pop().end()
+
+
+class _Asked:
+    """What a cell's own threads and tasks ask for their place."""
+
+    def __init__(self, cells: Cells, cell: _Cell, origin: dict[str, str | None]) -> None:
+        self._cells, self._cell, self.origin = cells, cell, origin
+
+    def __call__(self) -> Scope | None:
+        return self._cells.scope_in(self._cell) if context.fallback == self._cells.scope else None
 
 
 class _Cell:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from peaky_peek import ids
 from peaky_peek.capture import context, faults, program
 from peaky_peek.capture.call_spans import Answers, ToolSpan
-from peaky_peek.capture.context import CURRENT, Scope, inside, open_around
+from peaky_peek.capture.context import CURRENT, OpenSession, Scope, inside, open_around
 from peaky_peek.capture.frameworks.plain import plain
 from peaky_peek.capture.recorder import recorder
 from peaky_peek.capture.spans import TraceContext, described_error
@@ -129,7 +129,7 @@ class Runs:
     def agent(
         self, run: Any, name: str, *, within: Iterable[Any] = (), input: Any = None, common: Common | None = None,  # noqa: A002
         thread: str | None = None, session: dict[str, Any] | None = None, enter: bool = True, about: Any = None,
-        framework: str | None = None,
+        framework: str | None = None, task: str | None = None,
     ) -> None:  # fmt: skip
         """An agent begins; outside of everything, with a session of its own.
 
@@ -145,6 +145,7 @@ class Runs:
                 tells of the agent to whom it gives values, the steps of the agent say that they are `within` it.
             about: what is to be known later.
             framework: what this agent is built on, where one adapter tells of the agents of many.
+            task: the job that this is a run of, if it is not what `input` asks.
         """
         if context.paused:
             return
@@ -154,8 +155,10 @@ class Runs:
             if handed is not None:
                 common = {"upstream_event_ids": [handed], **(common or {})}
             self.describe(scope, thread, framework)
+            _name_task(scope.session, input, task)
             session = None
-        span = AgentSpan(name, framework or self.framework, input, common, thread=thread, **(session or {}))
+        about_session = {"thread": thread, "task": task, **(session or {})}
+        span = AgentSpan(name, framework or self.framework, input, common, **about_session)
         with inside(scope):
             span.open()
         self._enter(run, span, span._inside, within, enter=enter, about=about)
@@ -299,3 +302,11 @@ class Runs:
         while len(self._runs) > _MOST:
             with suppress(KeyError):
                 self._runs.popitem(last=False)
+
+
+def _name_task(session: OpenSession, given: Any, task: str | None) -> None:
+    """Say of a session that it is a run of the job that its first agent does, unless it is known."""
+    if session.task is None and session.sampled and session.id in context.open_sessions:
+        session.task = task or task_of(plain(given))
+        if session.task is not None:
+            context.note(session.id, {"task": session.task})

@@ -100,3 +100,15 @@ def test_a_thread_is_said_of_the_session_unless_the_user_said_one(store: Databas
     assert [(row["name"], row["status"], row["thread"]) for row in sessions(store)] == [
         ("alone", "interrupted", "t-1"), ("around", "completed", "t-2"), ("around", "completed", "mine"),
     ]  # fmt: skip
+
+
+def test_a_task_is_named_by_what_an_agent_is_asked_unless_its_user_names_it(store: Database) -> None:
+    runs = Runs("ours")
+    for task in (None, "travel"):
+        with pp.trace_session("around", task=task):
+            runs.agent("crew", "crew", input={"month": "May"})
+            runs.agent("plan", "plan", input={"expected_output": "a plan"}, task="Where to?")
+            runs.agent("clerk", "clerk", input="Current Task: Where to? Say a plan.")
+            for run in ("clerk", "plan", "crew"):
+                runs.ended(run)
+    assert [row["task"] for row in sessions(store)] == ["Where to?", "travel"]
