@@ -185,7 +185,7 @@ def _task(_: Any, event: Any) -> None:
     given = {"description": task.description, "expected_output": task.expected_output, "context": event.context or None}
     name = task.name or words.headline(task.description)
     asked = {key: value for key, value in given.items() if value is not None}
-    _runs.agent(event.event_id, name, input=asked, task=task_of(task.description), common={"data": {"task": name}})
+    _runs.agent(event.event_id, name, input=asked, common={"data": {"task": name}})
     _opened("task", event)
 
 

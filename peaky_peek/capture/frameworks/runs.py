@@ -129,7 +129,7 @@ class Runs:
     def agent(
         self, run: Any, name: str, *, within: Iterable[Any] = (), input: Any = None, common: Common | None = None,  # noqa: A002
         thread: str | None = None, session: dict[str, Any] | None = None, enter: bool = True, about: Any = None,
-        framework: str | None = None, task: str | None = None,
+        framework: str | None = None,
     ) -> None:  # fmt: skip
         """An agent begins; outside of everything, with a session of its own.
 
@@ -140,12 +140,11 @@ class Runs:
             input: what it is given.
             common: what its `agent_start` says besides.
             thread: the conversation that this is a turn of.
-            session: what `TraceContext` is to know of the session, if this opens one.
+            session: what `TraceContext` is to know of the session, if this opens one; the task also if it does not.
             enter: whether the code that follows in this context is the agent's. If it is not, as where a generator
                 tells of the agent to whom it gives values, the steps of the agent say that they are `within` it.
             about: what is to be known later.
             framework: what this agent is built on, where one adapter tells of the agents of many.
-            task: the job that this is a run of, if it is not what `input` asks.
         """
         if context.paused:
             return
@@ -155,10 +154,9 @@ class Runs:
             if handed is not None:
                 common = {"upstream_event_ids": [handed], **(common or {})}
             self.describe(scope, thread, framework)
-            _name_task(scope.session, input, task)
+            _name_task(scope.session, input, (session or {}).get("task"))
             session = None
-        about_session = {"thread": thread, "task": task, **(session or {})}
-        span = AgentSpan(name, framework or self.framework, input, common, **about_session)
+        span = AgentSpan(name, framework or self.framework, input, common, thread=thread, **(session or {}))
         with inside(scope):
             span.open()
         self._enter(run, span, span._inside, within, enter=enter, about=about)

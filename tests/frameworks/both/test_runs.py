@@ -106,9 +106,9 @@ def test_a_task_is_named_by_what_an_agent_is_asked_unless_its_user_names_it(stor
     runs = Runs("ours")
     for task in (None, "travel"):
         with pp.trace_session("around", task=task):
-            runs.agent("crew", "crew", input={"month": "May"})
-            runs.agent("plan", "plan", input={"expected_output": "a plan"}, task="Where to?")
+            runs.agent("flow", "flow", input={"month": "May"})
+            runs.agent("crew", "crew", input={"month": "May"}, session={"task": "Where to?"})
             runs.agent("clerk", "clerk", input="Current Task: Where to? Say a plan.")
-            for run in ("clerk", "plan", "crew"):
+            for run in ("clerk", "crew", "flow"):
                 runs.ended(run)
     assert [row["task"] for row in sessions(store)] == ["Where to?", "travel"]
