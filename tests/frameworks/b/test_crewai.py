@@ -24,7 +24,7 @@ from crewai.llms.providers.openai.completion import OpenAICompletion
 import peaky_peek as pp
 from peaky_peek.capture import frameworks
 from peaky_peek.capture.frameworks import crewai
-from peaky_peek.store import Database, notices
+from peaky_peek.store import Database
 from tests.frameworks.b.crews import USAGE, agent, book, model, seen, trip
 from tests.frameworks.trees import events, outline, sessions, tree
 from tests.loopback import Loopback, Reply, error, message, stream, tool_call
@@ -425,30 +425,6 @@ def test_a_crew_that_is_interrupted_leaves_nothing_open(store: Database, server:
               agent clerk 'Rome?' (cancelled)
     """).splitlines()
     )
-
-
-def test_without_its_hook_the_model_calls_are_recorded_and_one_line_says_so(
-    store: Database, server: Loopback, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    frameworks.uninstall()
-    said: list[str] = []
-    monkeypatch.setattr(notices, "say", said.append)
-    with monkeypatch.context() as moved:
-        moved.delattr(CrewAIEventsBus, "emit")
-        frameworks.install(frozenset({"crewai"}))
-    server.answer(*asking(RAIN))
-    with pp.trace_session("mine"):
-        trip(server).kickoff()
-    assert len(said) == 1
-    assert "CrewAI" in said[0]
-    assert outline(store) == tree("""
-        session mine completed
-          agent mine
-            llm gpt-4o-mini 11/7
-            decision weather
-            tool weather {'city': 'Rome'} -> 'rain in Rome' (derived)
-            llm gpt-4o-mini 11/7
-    """)
 
 
 def test_a_crew_that_is_killed_has_lost_and_doubled_nothing(store: Database, server: Loopback) -> None:

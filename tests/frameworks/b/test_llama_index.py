@@ -34,7 +34,7 @@ from workflows.errors import WorkflowCancelledByUser
 
 import peaky_peek as pp
 from peaky_peek.capture import faults, frameworks
-from peaky_peek.store import Database, notices
+from peaky_peek.store import Database
 from tests.frameworks.trees import events, outline, sessions, tree
 from tests.loopback import USAGE, Loopback, Reply, error, message, stream, tool_call
 
@@ -436,31 +436,6 @@ async def test_agents_made_before_the_hook_are_recorded_and_uninstalling_restore
     server.answer(*asking(RAIN))
     await run(agent)
     assert outline(store) == TRIP
-
-
-async def test_without_its_hook_the_model_calls_are_recorded_and_one_line_says_so(
-    store: Database, server: Loopback, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    frameworks.uninstall()
-    said: list[str] = []
-    monkeypatch.setattr(notices, "say", said.append)
-    with monkeypatch.context() as moved:
-        moved.delattr(theirs, "get_dispatcher")
-        frameworks.install(frozenset({"llama_index"}))
-    assert [list(each) for each in HANDLERS] == BEFORE
-    server.answer(*asking(RAIN))
-    with pp.trace_session("mine"):
-        await run(clerk(server))
-    assert len(said) == 1
-    assert "LlamaIndex" in said[0]
-    assert outline(store) == tree("""
-        session mine completed
-          agent mine
-            llm gpt-4o-mini 11/7
-            decision weather
-            tool weather {'city': 'Rome'} -> 'rain in Rome' (derived)
-            llm gpt-4o-mini 11/7
-    """)
 
 
 def test_an_agent_that_is_killed_has_lost_and_doubled_nothing(store: Database, server: Loopback) -> None:
