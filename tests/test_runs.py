@@ -11,10 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import peaky_peek as pp
 from peaky_peek import ids
 from peaky_peek.capture import context
 from peaky_peek.capture.frameworks import workflows
 from peaky_peek.capture.frameworks.runs import Runs
+from peaky_peek.capture.verbs import emit
+from peaky_peek.events import SafetyCheck
 from peaky_peek.store import Database
 from peaky_peek.store.reader import read_events
 from peaky_peek.vocabulary import CLOSES
@@ -171,3 +174,32 @@ def test_a_workflow_that_is_left_by_an_exception_says_how_it_ended(store: Databa
     store.ingest()
     (status,) = store.connection().execute("SELECT status FROM sessions").fetchone()
     assert status == ("failed" if isinstance(error, Exception) else "interrupted")
+
+
+def test_nothing_is_recorded_of_what_begins_in_a_run_while_the_recording_is_paused(store: Database) -> None:
+    since, runs = ids.new_position(), Runs("ours")
+    runs.agent("outer", "outer")
+    with pp.pause():
+        for kind in KINDS:
+            begin(runs, kind, len(kind), ("outer",))
+        emit(SafetyCheck, runs.scope_of("outer"), {}, {"policy_name": "approval", "outcome": "block"})
+    for kind in reversed(KINDS):
+        runs.ended(len(kind))
+    runs.ended("outer")
+    assert [event.event_type for event in recorded(store, since)] == ["agent_start", "agent_end"]
+
+
+def test_an_agent_follows_from_the_handoff_to_it_in_its_own_session_once(store: Database) -> None:
+    since, runs = ids.new_position(), Runs("ours")
+    for session in range(2):
+        runs.agent(session, f"desk {session}")
+        if session == 0:
+            runs.handoff("desk 0", "booker")
+        for turn in range(2):
+            runs.agent((session, turn), "booker")
+            runs.ended((session, turn))
+        runs.ended(session)
+    events = recorded(store, since)
+    (handed,) = [event.id for event in events if event.event_type == "tool_result"]
+    bookers = [event for event in events if event.event_type == "agent_start" and event.name == "booker"]
+    assert [event.upstream_event_ids for event in bookers] == [[handed], [], [], []]

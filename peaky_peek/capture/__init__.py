@@ -3,10 +3,10 @@
 | idea | modules |
 |---|---|
 | what users call | `verbs` `spans` `decorators` `labels` `deletion` `control` `status` |
-| how functions are wrapped | `wrapping` `call_spans` |
+| how functions are wrapped, and calls recorded | `wrapping` `call_spans` |
 | a session played back | `tape` `playing` `matching` `differences` `playback` `aiohttp_playback` `served` |
 | what a tool returned or raised, as it was | `returned` `raised` |
-| agent frameworks | `frameworks` |
+| agent frameworks | `frameworks` `recent` |
 | where an event belongs | `context` `pairing` `callsite` `git` `program` `task` `ending` |
 | how that place reaches threads and processes | `propagation` `carrier` |
 | how other libraries are patched | `autopatch` `patching` `imports` |

@@ -6,14 +6,13 @@ Each fetch is an exchange of the call, as a retry is; the one that brings the an
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from dataclasses import dataclass
 
 import orjson
 
 from peaky_peek.capture.context import Scope
+from peaky_peek.capture.recent import Recent
 
-_CALLS = 64
 _ASKED = re.compile(rb'"background": ?true')
 _FETCHED = re.compile(r"/responses/([\w-]+)(/cancel)?$")
 _ID = re.compile(rb'"id": ?"(\w+)"')
@@ -29,7 +28,7 @@ class Waiting:
     attempts: int
 
 
-_waiting: OrderedDict[str, Waiting] = OrderedDict()
+_waiting = Recent[str, Waiting](64)
 """By the provider's id of the answer."""
 
 
@@ -63,8 +62,6 @@ def came(waiting: Waiting, body: bytes) -> None:
         return
     if is_running(body):
         _waiting[answer_id] = waiting
-        while len(_waiting) > _CALLS:
-            _waiting.popitem(last=False)
     else:
         _waiting.pop(answer_id, None)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from peaky_peek.capture import context, faults, raised, returned, spending
 from peaky_peek.capture.context import HERE, SILENT, Scope, inside, scope_for_event
-from peaky_peek.capture.spans import Paused, described_error
+from peaky_peek.capture.spans import Paused, described_error, status_of
 from peaky_peek.capture.verbs import Common, Verbs, emit
 from peaky_peek.events import Error, Event, LLMRequest, ToolCall, ToolResult
 
@@ -35,7 +35,7 @@ class CallSpan:
     def open(self, scope: Scope | None = None) -> Self:
         """Begin, in a scope, or where the code runs."""
         try:
-            scope = scope or scope_for_event()
+            scope = None if context.paused else scope or scope_for_event()
             if context.tape is not None:
                 scope = scope or SILENT  # what is played is played where nothing is recorded too
             if scope is not None and scope.session.budget is not None:
@@ -61,9 +61,8 @@ class CallSpan:
             self.inside.closed = True
             if context.paused:
                 return
-            status = "ok" if error is None else "error" if isinstance(error, (Exception, str)) else "cancelled"
             took = (time.perf_counter_ns() - self._started_at) / 1e6
-            self._record_answer(self.inside, error, {"duration_ms": took, "status": status})
+            self._record_answer(self.inside, error, {"duration_ms": took, "status": status_of(error)})
         except Exception as fault:  # noqa: BLE001 - the agent never notices
             faults.report(fault)
 
@@ -109,6 +108,11 @@ class ToolSpan(CallSpan):
         self._common: Common = common or {}
         self._function = function
         self._awaits_function = by_framework
+
+    def leads_to(self, agent: str) -> None:
+        """Say that it handed over to an agent, whose run follows from it."""
+        if self.inside is not None and self.result is not None and self.result.id:
+            self.inside.session.handed[agent] = self.result.id
 
     def _recorded(self) -> Served | Missing | None:
         if self._around is not None:

@@ -53,6 +53,8 @@ class OpenSession:
     """The conversation that it is a turn of, as far as known."""
     task: str | None = None
     """The job that it is a run of, as far as known."""
+    handed: dict[str, str] = field(default_factory=dict)
+    """The handoff that an agent is to begin from, by the agent's name."""
     tape: Any = None
     """The `Tape` that is played to it."""
     verdict: str = "interrupted"

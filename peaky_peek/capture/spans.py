@@ -18,6 +18,8 @@ from peaky_peek.capture.verbs import Common, Verbs, emit
 from peaky_peek.errors import PeekError
 from peaky_peek.events import AgentEnd, AgentStart, Error, Event
 
+Status = Literal["ok", "error", "cancelled"]
+
 
 class TraceContext(Verbs):
     """A run of an agent that is being recorded: a session, or inside one, an agent span in it.
@@ -241,13 +243,21 @@ class Paused(BaseException):
     """How a run ends that waits to be taken up again: not as it should, and yet nothing failed."""
 
 
-def verdict(error: BaseException | str | None) -> tuple[Literal["ok", "error", "cancelled"], str]:
-    """Return the status of the span, and of the session if the span is its root."""
+def status_of(error: BaseException | str | None) -> Status:
+    """Return the status of what ended with an exception, with an error that is only told, or with neither."""
+    if error is None:
+        return "ok"
+    return "error" if isinstance(error, (Exception, str)) else "cancelled"
+
+
+def verdict(error: BaseException | str | None) -> tuple[Status, str]:
+    """Return the status of the span of an agent, and of the session if the span is its root."""
     if error is None or (isinstance(error, SystemExit) and not error.code):
         return "ok", "completed"
-    if isinstance(error, (Exception, str)):
-        return "error", "failed"
-    return "cancelled", "completed" if isinstance(error, GeneratorExit) else "interrupted"
+    status = status_of(error)
+    if status == "error":
+        return status, "failed"
+    return status, "completed" if isinstance(error, GeneratorExit) else "interrupted"
 
 
 def described_error(error: BaseException | str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, TypedDict, TypeVar, Unpack, cast
 
 from peaky_peek import ids
-from peaky_peek.capture import faults, pairing, spending
+from peaky_peek.capture import context, faults, pairing, spending
 from peaky_peek.capture.context import OpenCall, Scope, misplaced, now_us
 from peaky_peek.capture.recorder import recorder
 from peaky_peek.events import (
@@ -69,7 +69,7 @@ def emit(cls: type[E], scope: Scope | None, common: Common, typed: dict[str, Any
                     _set(event, key, value)
                 except Exception as error:  # noqa: BLE001 - only this field is lost
                     faults.report(error)
-        if scope is not None and scope.session.sampled:
+        if scope is not None and scope.session.sampled and not context.paused:
             recorder().record(event)
     except Exception as error:  # noqa: BLE001 - the agent never notices
         faults.report(error)

@@ -17,6 +17,7 @@ from peaky_peek.capture.frameworks.langgraph import Graph, Place
 from peaky_peek.capture.frameworks.langgraph_pauses import Pauses
 from peaky_peek.capture.frameworks.plain import plain
 from peaky_peek.capture.frameworks.runs import Runs
+from peaky_peek.capture.recent import Recent
 from peaky_peek.capture.spans import Paused
 from peaky_peek.capture.verbs import Common, emit
 from peaky_peek.events import SafetyCheck
@@ -34,7 +35,7 @@ MACHINERY = ("langchain_core.callbacks.manager", "peaky_peek.capture.faults", __
 runs = Runs("langchain")
 pauses = Pauses()
 loops = langgraph.Loops(runs)
-sessions: dict[Any, dict[str, Any]] = {}
+sessions = Recent[Any, dict[str, Any]](1000)
 """What is asked for of the session of a run that is about to begin: its name, id and tags."""
 _hooks: list[tuple[ContextVar[Any], list[Any]]] = []
 """What is installed: the variable that LangChain looks into, and LangChain's list of such."""
@@ -138,7 +139,7 @@ class _Callbacks:
 
     @_told
     def on_tool_end(self, output: Any, *, run_id: Any, **_: Any) -> None:
-        place, scope = runs.about(run_id), runs.scope_of(run_id)
+        place = runs.about(run_id)
         outputs = output if isinstance(output, list) else [output]
         commands = [each for each in outputs if langgraph.is_command(each)]
         targets = [target for each in commands for target in langgraph.handed_to(each, place)]
@@ -147,9 +148,9 @@ class _Callbacks:
         if data:
             said["data"] = data
         span = _ended(run_id, result, error, common=said)
-        if isinstance(span, ToolSpan) and scope is not None:
+        if isinstance(span, ToolSpan):
             for target in targets:
-                runs.handed(target, span, scope.session.id)
+                span.leads_to(target)
 
     @_told
     def on_tool_error(self, error: BaseException, *, run_id: Any, **_: Any) -> None:

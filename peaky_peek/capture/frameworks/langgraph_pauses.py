@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any
 
-_MOST = 1000  # conversations that wait
+from peaky_peek.capture.recent import Recent
+
 _VERDICTS = {"approve": "pass", "edit": "pass", "respond": "pass", "reject": "block"}
 
 
@@ -14,14 +14,12 @@ class Pauses:
     """What the conversations wait for, by their thread."""
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[str, dict[str, Any]] = OrderedDict()
+        self._waiting = Recent[str, dict[str, Any]](1000)
 
     def remember(self, thread: str | None, awaits: dict[str, Any]) -> None:
         """Take note of what a graph waits for."""
         if thread is not None:
             self._waiting[thread] = awaits
-            while len(self._waiting) > _MOST:
-                self._waiting.popitem(last=False)
 
     def checks(self, thread: str | None, answer: Any) -> list[dict[str, Any]]:
         """Return the safety checks that an answer to what a conversation waited for is made of."""

@@ -201,8 +201,8 @@ def _end_tool(span: str, result: Any, error: BaseException | None) -> None:
         output = None
     ended = _runs.ended(span, _result(output), told)
     is_handoff = getattr(result, "tool_name", None) == "handoff"
-    if is_handoff and told is None and isinstance(ended, ToolSpan) and ended.inside is not None:
-        _runs.handed(result.tool_kwargs.get("to_agent"), ended, ended.inside.session.id)
+    if is_handoff and told is None and isinstance(ended, ToolSpan):
+        ended.leads_to(result.tool_kwargs.get("to_agent"))
 
 
 def _result(output: Any) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -14,9 +13,11 @@ from peaky_peek.capture.call_spans import ToolSpan
 from peaky_peek.capture.context import scope_for_event
 from peaky_peek.capture.frameworks import openai_agents_messages as messages
 from peaky_peek.capture.frameworks import workflows
-from peaky_peek.capture.frameworks.runs import AgentSpan, Runs
+from peaky_peek.capture.frameworks.runs import Runs
+from peaky_peek.capture.frameworks.spans import AgentSpan
 from peaky_peek.capture.frameworks.workflows import Workflow
 from peaky_peek.capture.providers.fields import arguments
+from peaky_peek.capture.recent import Recent
 from peaky_peek.capture.verbs import Common, emit
 from peaky_peek.events import SafetyCheck
 
@@ -25,13 +26,12 @@ APPROVAL = "approval"
 """The policy that says whether a tool may run that needs approval."""
 _UNNAMED = "Agent workflow"
 """What the SDK calls a trace that the user has not named."""
-_REMEMBERED = 1000  # traces whose session may be taken up again, after an approval
 
 runs = Runs(FRAMEWORK)
 _workflows: dict[str, Workflow] = {}
 """By the id of the trace or span that opened them."""
-_sessions: OrderedDict[str, str] = OrderedDict()
-"""The sessions of traces, by the trace's id."""
+_sessions = Recent[str, str](1000)
+"""The sessions of traces, by the trace's id: they may be taken up again, after an approval."""
 
 
 @dataclass(slots=True, eq=False)
@@ -62,7 +62,7 @@ class Seen:
 
 
 START: ContextVar[Start | None] = ContextVar("peaky_peek_openai_agents_start", default=None)
-seen_of: dict[str, Seen] = {}
+seen_of = Recent[str, Seen](10_000)
 """By the id of the span."""
 
 
@@ -120,8 +120,6 @@ def _begin_workflow(key: str, trace_id: str, name: str, group: str | None = None
     if workflow is not None:
         _workflows[key] = workflow
         _sessions[trace_id] = workflow.session_id
-        while len(_sessions) > _REMEMBERED:
-            _sessions.popitem(last=False)
 
 
 def _end_workflow(key: str, error: BaseException | None) -> None:
@@ -188,12 +186,11 @@ def _handoff_begins(span: Any) -> None:
 
 def _handoff_ends(span: Any, _: Seen, error: BaseException | None) -> None:
     target = span.span_data.to_agent
-    scope = runs.scope_of(span.span_id)
     tool = runs.ended(span.span_id, target, error)
     if tool is None and target is not None:
         runs.handoff(span.span_data.from_agent, target)
-    elif isinstance(tool, ToolSpan) and scope is not None and target is not None:
-        runs.handed(target, tool, scope.session.id)
+    elif isinstance(tool, ToolSpan) and target is not None:
+        tool.leads_to(target)
 
 
 def _nothing(span: Any) -> None:
@@ -247,7 +244,7 @@ def _model_ends(_: Any, agent: Any, response: Any, *__: Any) -> None:
 @faults.guarded
 def _agent_returns(_: Any, __: Any, output: Any, *___: Any) -> None:
     run = _agent_run()
-    if run in seen_of:
+    if run is not None and run in seen_of:
         seen_of[run].output = output
 
 

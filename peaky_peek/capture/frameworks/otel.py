@@ -11,16 +11,15 @@ Spans of a framework that has an adapter of its own tell nothing new, and are pa
 from __future__ import annotations
 
 import datetime as dt
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
 from peaky_peek.capture import autopatch, context, faults
 from peaky_peek.capture.frameworks import ADAPTERS, otel_attributes
 from peaky_peek.capture.frameworks.runs import Runs
+from peaky_peek.capture.recent import Recent
 from peaky_peek.capture.verbs import Common
 
-_MOST = 10_000  # spans that have not ended, some of which never will
 _INSTRUMENTATIONS = ("openinference.instrumentation.", "opentelemetry.instrumentation.")
 
 
@@ -79,7 +78,7 @@ class _Processor:
     def __init__(self) -> None:
         super().__init__()
         self._runs = Runs("opentelemetry")
-        self._spans: OrderedDict[int, _Span] = OrderedDict()
+        self._spans = Recent[int, _Span](10_000)  # some never end
         autopatch.install()
 
     @faults.guarded
@@ -89,8 +88,6 @@ class _Processor:
             return
         parent = None if span.parent is None else self._spans.get(span.parent.span_id)
         started = self._spans[span.context.span_id] = _Span(span, parent)
-        if len(self._spans) > _MOST:
-            self._spans.popitem(last=False)
         for around in reversed(started.within):
             self._decide(around)
         if started.is_passed_over:

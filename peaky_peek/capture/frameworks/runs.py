@@ -2,97 +2,20 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from peaky_peek import ids
-from peaky_peek.capture import context, faults, program
-from peaky_peek.capture.call_spans import Answers, ToolSpan
+from peaky_peek.capture import context, faults
+from peaky_peek.capture.call_spans import ToolSpan
 from peaky_peek.capture.context import CURRENT, OpenSession, Scope, inside, open_around
 from peaky_peek.capture.frameworks.plain import plain
-from peaky_peek.capture.recorder import recorder
-from peaky_peek.capture.spans import TraceContext, described_error
+from peaky_peek.capture.frameworks.spans import AgentSpan, ModelSpan
+from peaky_peek.capture.recent import Recent
 from peaky_peek.capture.task import task_of
-from peaky_peek.capture.verbs import Common, emit
-from peaky_peek.events import Decision, Error, LLMRequest
+from peaky_peek.capture.verbs import Common
 
 if TYPE_CHECKING:
     from peaky_peek.capture.served import Missing, Served
-
-_MOST = 10_000  # under way at a time; a framework that forgets to tell of ends must not fill the memory
-
-
-class AgentSpan(TraceContext):
-    """A run of an agent of a framework: a session, or an agent span in the one that is open."""
-
-    def __init__(
-        self, name: str, framework: str, input: Any = None, common: Common | None = None, **session: Any,  # noqa: A002
-    ) -> None:  # fmt: skip
-        super().__init__(name, framework, input=input, **session)
-        self._common = common or {}
-
-    def _facts(self) -> dict[str, Any]:
-        return {"code_hash": program.code_hash(), "task": task_of(plain(self._input))}
-
-
-class ModelSpan:
-    """A model call of a framework. The wire records it better; what the wire does not see is recorded here.
-
-    Attributes:
-        seen: whether the wire has seen a request of it.
-        inside: the scope in which the request is sent.
-        request: makes the fields of the `llm_request`, when they are needed.
-    """
-
-    def __init__(self, scope: Scope, request: Callable[[], dict[str, Any]]) -> None:
-        self.seen = False
-        outside = CURRENT.get()
-        self._around = scope.model if outside is None or outside.closed else outside.model
-        self.inside = replace(scope, model=self, outside=outside)
-        self.request = request
-        self._stamp = ids.stamp()
-
-    def see(self) -> None:
-        """Say that the call is recorded, and with it the one that it was made for: a model may be asked by a model."""
-        self.seen = True
-        if self._around is not None:
-            self._around.see()
-
-    def close(self, response: Callable[[], dict[str, Any]], error: BaseException | str | None = None) -> None:
-        """End, with what makes the fields of the `llm_response`."""
-        scope = self.inside
-        scope.closed = True
-        if self.seen or context.paused or not scope.session.sampled:
-            return
-        self.see()
-        asked = self.request()
-        place = (scope.session.id, scope.parent_id, scope.agent)
-        name = asked.get("model") or asked.get("provider") or "model"
-        request = recorder().record(LLMRequest.of(place, self._stamp, name, asked))
-        took = (context.now_us() - (request.time_us or 0)) / 1000
-        answers = Answers(Scope(scope.session, request.id, scope.agent, scope.inferred))
-        said = response() if error is None else {"complete": False}
-        said = {"model": asked.get("model"), **said}
-        status = "ok" if error is None else "error" if isinstance(error, (Exception, str)) else "cancelled"
-        answer = answers.record_llm_response(**said, duration_ms=took, status=status)
-        if error is not None and status == "error":
-            emit(Error, answers.scope, {"status": "error"}, described_error(error))
-        if answer.tool_calls:
-            self._decide(asked, answer.tool_calls, answer.content or answer.thinking)
-
-    def _decide(self, asked: dict[str, Any], calls: list[Any], reasoning: Any) -> None:
-        """Record the decision that calling tools is, as the wire would have."""
-        chosen = [str(call.get("name")) for call in calls if isinstance(call, dict)]
-        offered = [str(tool.get("name")) for tool in asked.get("tools") or [] if isinstance(tool, dict)]
-        typed = {
-            "chosen_action": ", ".join(chosen), "reasoning": reasoning if isinstance(reasoning, str) else None,
-            "alternatives": [name for name in offered if name not in chosen],
-        }  # fmt: skip
-        emit(Decision, replace(self.inside, model=None), {"metadata": {"derived": True}}, typed)
-
 
 Span = AgentSpan | ToolSpan | ModelSpan
 
@@ -121,9 +44,7 @@ class Runs:
 
     def __init__(self, framework: str) -> None:
         self.framework = framework
-        self._runs: OrderedDict[Any, _Run] = OrderedDict()
-        self._handed: dict[tuple[str, str], str] = {}
-        """Session and agent that a handoff leads to, and the event that it was."""
+        self._runs = Recent[Any, _Run](10_000)
 
     @faults.guarded
     def agent(
@@ -150,7 +71,7 @@ class Runs:
             return
         scope = self._scope(within) or context.cell_scope()
         if scope is not None and not scope.session.ended:
-            handed = self._handed.pop((scope.session.id, name), None)
+            handed = scope.session.handed.pop(name, None)
             if handed is not None:
                 common = {"upstream_event_ids": [handed], **(common or {})}
             self.describe(scope, thread, framework)
@@ -182,6 +103,8 @@ class Runs:
     @faults.guarded
     def model(self, run: Any, request: Callable[[], dict[str, Any]], *, within: Iterable[Any] = ()) -> None:
         """A model call begins. `request` makes the fields of its `llm_request`, if the wire does not see it."""
+        if context.paused:
+            return
         scope = self._scope(within) or context.scope_for_event()
         if scope is not None:
             span = ModelSpan(scope, request)
@@ -229,25 +152,14 @@ class Runs:
         self.ended(run)
 
     @faults.guarded
-    def handoff(
-        self, source: str | None, target: str, *, name: str | None = None, arguments: Any = None,
-        call_id: str | None = None, within: Iterable[Any] = (),
-    ) -> None:  # fmt: skip
-        """One agent hands over to another: a tool that was called, and what the other agent's run follows from."""
-        scope = self._scope(within) or context.scope_for_event()
-        if scope is None:
-            return
+    def handoff(self, source: str | None, target: str) -> None:
+        """One agent hands over to another, by no tool that was told of: it is recorded as one."""
         facts: Common = {"metadata": {"handoff": {"from": source, "to": target}}}
-        span = ToolSpan(name or f"transfer_to_{target}", arguments, call_id, by_framework=True, common=facts)
-        span.open(scope)
+        span = ToolSpan(f"transfer_to_{target}", None, by_framework=True, common=facts)
+        span.open(open_around(CURRENT.get()))
         span.output = target
         span.close()
-        self.handed(target, span, scope.session.id)
-
-    def handed(self, target: str, span: ToolSpan, session_id: str) -> None:
-        """Remember the tool that handed over to an agent, so that the agent's run follows from it."""
-        if span.result is not None and span.result.id:
-            self._handed[session_id, target] = span.result.id
+        span.leads_to(target)
 
     def scope_of(self, run: Any) -> Scope | None:
         """Return the inside of a run, None if it is not under way."""
@@ -277,7 +189,6 @@ class Runs:
     def clear(self) -> None:
         """Forget everything."""
         self._runs.clear()
-        self._handed.clear()
 
     def _around(self, within: Iterable[Any]) -> Any:
         return next((run for run in within if run in self._runs), None)
@@ -297,9 +208,6 @@ class Runs:
                 scope.run = run
             if enter:
                 CURRENT.set(scope)
-        while len(self._runs) > _MOST:
-            with suppress(KeyError):
-                self._runs.popitem(last=False)
 
 
 def _name_task(session: OpenSession, given: Any, task: str | None) -> None:
