@@ -6,6 +6,7 @@ import doctest
 import importlib
 import re
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -82,6 +83,20 @@ def test_the_code_of_the_page_on_zero_code_runs(
     page = (ROOT / "docs/zero-code.md").read_text()
     (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     exec(block, {})
+
+
+def test_the_code_of_the_page_on_the_tape_says_what_it_says(
+    store: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs/tape.md").read_text()
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    (shown,) = re.findall(r"\n\n```\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    pp.init(db=store.path)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    names["client"].close()
+    assert capsys.readouterr().out == f"Tape('shop', 1 of 1 exchanges, 1 of 1 tools played)\n{shown}"
+    pp.uninstall()
 
 
 def test_a_store_is_recovered_as_the_page_on_durability_says(store: Database) -> None:

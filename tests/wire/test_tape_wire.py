@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import openai
 import pytest
 from openai import AsyncOpenAI, OpenAI
 from pydantic import BaseModel
@@ -153,6 +154,24 @@ def test_a_call_that_ran_into_the_agents_time_limit_does_so_again(
         gate.set()
     with pp.tape("first run"):
         assert asyncio.run(asks()) == first == ["half"] * streamed + ["too slow"]
+
+
+async def test_a_call_that_nobody_cancels_now_does_not_wait_for_ever(
+    store: Database, server: Loopback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    answer = server.reply_to
+    server.reply_to = lambda seen: gate.wait(30) and answer(seen)  # type: ignore[assignment,method-assign]
+    async with AsyncOpenAI(base_url=server.url, api_key="test", max_retries=0) as client:
+        with pp.trace_session("first run"), pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await ask(client)
+        gate.set()
+        monkeypatch.setattr("peaky_peek.capture.playback.patience", lambda seconds: 0)
+        with pp.tape("first run"), pytest.raises(openai.APIConnectionError) as caught:
+            await ask(client)
+    assert type(caught.value.__cause__) is pp.NotOnTape
+    assert "was cancelled when it was recorded" in str(caught.value.__cause__)
 
 
 def test_a_call_whose_answer_never_came_says_so(store: Database, server: Loopback, client: OpenAI) -> None:
