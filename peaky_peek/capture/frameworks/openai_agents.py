@@ -15,7 +15,7 @@ from typing import Any
 from peaky_peek.capture import faults
 from peaky_peek.capture.context import inside
 from peaky_peek.capture.frameworks import openai_agents_messages as messages
-from peaky_peek.capture.frameworks import openai_agents_tape
+from peaky_peek.capture.frameworks import openai_agents_tape, openai_agents_untraced
 from peaky_peek.capture.frameworks.openai_agents_runs import PROCESSOR, START, TOLD, Start, check, clear, seen_of
 from peaky_peek.capture.patching import Method, Patch, Patches
 from peaky_peek.capture.tracebacks import stepping_out
@@ -34,6 +34,7 @@ def install() -> None:
         for name in patch.names:
             getattr(owner, name)
     openai_agents_tape.install()
+    openai_agents_untraced.patches.install()
     _patches.install()
     provider = import_module("agents.tracing.setup").GLOBAL_TRACE_PROVIDER
     if provider is not None:
@@ -43,6 +44,7 @@ def install() -> None:
 def uninstall() -> None:
     """Put everything back."""
     _patches.uninstall()
+    openai_agents_untraced.patches.uninstall()
     openai_agents_tape.uninstall()
     setup = sys.modules.get("agents.tracing.setup")
     provider = None if setup is None else setup.GLOBAL_TRACE_PROVIDER

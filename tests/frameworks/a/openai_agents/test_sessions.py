@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import closing
+from contextlib import closing, nullcontext
 from typing import Any
 
 import pytest
-from agents import RunConfig, Runner, SQLiteSession, function_tool, set_tracing_disabled, trace
+from agents import (
+    AgentHooks,
+    RunConfig,
+    Runner,
+    SQLiteSession,
+    TracingProcessor,
+    function_tool,
+    get_current_span,
+    get_current_trace,
+    set_trace_processors,
+    set_tracing_disabled,
+    trace,
+)
 
 import peaky_peek as pp
 from peaky_peek.capture import context
@@ -115,23 +127,50 @@ async def test_inside_a_traced_function_a_run_is_a_span_and_a_decorated_tool_is_
     assert (session["task"], session["version"], session["tool_calls"]) == ("travel", "7", 1)
 
 
-@pytest.mark.parametrize("where", ["run", "everywhere"])
-async def test_who_switches_tracing_off_still_has_the_model_calls(
+@pytest.mark.parametrize("where", ["run", "everywhere", "in a trace"])
+async def test_who_switches_tracing_off_tells_us_alone(
     store: Database, server: Loopback, model: Any, where: str
 ) -> None:
     server.answer(*answers("responses", "whole"))
+    set_trace_processors([told := Told()])
     set_tracing_disabled(where == "everywhere")
     try:
-        await Runner.run(guide(model), "Weather?", run_config=RunConfig(tracing_disabled=where == "run"))
+        with trace("guide") if where == "in a trace" else nullcontext():
+            run = RunConfig(tracing_disabled=where != "everywhere")
+            await Runner.run(guide(model, hooks=told), "Weather?", run_config=run)
     finally:
         set_tracing_disabled(False)
-    assert outline(store).splitlines()[1:] == [
-        "  llm gpt-4o-mini 11/7",
-        "  decision weather, add",
-        """  tool weather {'city': 'Rome'} -> "{'city': 'Rome', 'sky': 'clear'}" (derived)""",
-        "  tool add {'a': 1, 'b': 2} -> '3' (derived)",
-        "  llm gpt-4o-mini 11/7",
-    ]
+    assert told.spans == []
+    assert told.exported == [None, None]
+    assert outline(store) == tree("""
+        session guide openai_agents completed
+          agent guide 'Weather?' -> 'Sunny, and 3.'
+            llm gpt-4o-mini 11/7
+            decision weather, add
+            tool weather {'city': 'Rome'} -> {'city': 'Rome', 'sky': 'clear'}
+            tool add {'a': 1, 'b': 2} -> 3
+            llm gpt-4o-mini 11/7
+    """)
+
+
+class Told(AgentHooks[Any], TracingProcessor):
+    """Another processor, and what of the agent's trace could be sent to it."""
+
+    def __init__(self) -> None:
+        self.spans: list[Any] = []
+        self.exported: list[Any] = []
+
+    async def on_start(self, *_: Any) -> None:
+        self.exported += [get_current_trace().export(), get_current_span().export()]
+
+    def on_span_start(self, span: Any) -> None:
+        self.spans.append(span)
+
+    def on_span_end(self, span: Any) -> None: ...
+    def on_trace_start(self, trace: Any) -> None: ...
+    def on_trace_end(self, trace: Any) -> None: ...
+    def shutdown(self) -> None: ...
+    def force_flush(self) -> None: ...
 
 
 async def test_what_fails_between_agents_fails_the_session_of_their_trace(store: Database) -> None:
