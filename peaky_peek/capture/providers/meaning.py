@@ -16,16 +16,8 @@ from peaky_peek.attachments import attachments
 from peaky_peek.capture import pricing
 from peaky_peek.capture.importance import importance
 from peaky_peek.capture.providers import BLOCK, may_be_retried, module_for
-from peaky_peek.capture.providers.fields import (
-    Answer,
-    Failure,
-    HostedCall,
-    Prompt,
-    Provider,
-    ToolReturn,
-    call_key,
-    loads,
-)
+from peaky_peek.capture.providers.fields import Answer, Failure, HostedCall, Prompt, Provider, loads
+from peaky_peek.capture.providers.new_results import LOOK_BACK, NewResults
 from peaky_peek.capture.task import task_of
 from peaky_peek.events import Decision, Error, Event, LLMRequest, LLMResponse, Refusal, ToolCall, ToolResult
 from peaky_peek.ids import id_at
@@ -37,7 +29,6 @@ if TYPE_CHECKING:
     from peaky_peek.store.exchanges import Exchange
 
 _HOSTED = BLOCK // 2 - 2  # calls at the provider for which an answer has positions
-_LOOK_BACK = 64  # answers among which the one is sought that asked for a tool result
 
 
 def request(exchange: Exchange, sent: Sent, past: Past) -> Request | None:
@@ -47,7 +38,7 @@ def request(exchange: Exchange, sent: Sent, past: Past) -> Request | None:
         return None
     earlier = _prompt(exchange.url, sent.earlier.body) if sent.earlier else None
     keep = _shared(earlier.messages, prompt.messages) if earlier else 0
-    tools = _Tools(exchange, sent, past)
+    tools = NewResults(exchange, sent, past)
     tools.read(_provider(exchange.url), prompt.messages, keep)
     attached = attachments(prompt.messages)
     asked = LLMRequest(
@@ -98,71 +89,8 @@ def _is_to_come(exchange: Exchange, past: Past, answer: Answer) -> bool:
 
 def _is_answered(exchange: Exchange, past: Past) -> bool:
     """Tell whether the answer of a call was fetched before."""
-    answers = cast("list[LLMResponse]", past.events("llm_response", limit=_LOOK_BACK))
+    answers = cast("list[LLMResponse]", past.events("llm_response", limit=LOOK_BACK))
     return any(answer.parent_id == exchange.event_id and answer.complete for answer in answers)
-
-
-class _Tools:
-    """The tool results that are new in a prompt: recorded by the agent itself, or derived."""
-
-    def __init__(self, exchange: Exchange, sent: Sent, past: Past) -> None:
-        self.derived: list[Event] = []
-        self.evidence: list[str] = []
-        self.shows: list[str] = []
-        self._exchange = exchange
-        self._sent = sent
-        self._past = past
-
-    def read(self, provider: Provider, messages: list[Any], keep: int) -> None:
-        returns = provider.returns(messages[keep:])
-        if not returns:
-            return
-        answers = cast("list[LLMResponse]", self._past.events("llm_response", limit=_LOOK_BACK))
-        asked_by = {call_key(call): answer for answer in reversed(answers) for call in answer.tool_calls or []}
-        calls = provider.calls(messages)
-        first = min((asked_by[each.call_id].position for each in returns if each.call_id in asked_by), default=0)
-        known = cast("list[ToolResult]", self._past.events("tool_result", after=first))
-        for returned in returns:
-            answer = asked_by.get(returned.call_id)
-            if answer is None:  # asked for before the session began
-                continue
-            call = calls.get(returned.call_id) or _call(answer, returned.call_id)
-            self.shows.append(str(answer.parent_id))
-            own = [each for each in known if _is_of(each, call, answer)]
-            self.evidence += [each.id for each in reversed(own) if each.id not in self.evidence]
-            if not own:
-                self._derive(call, returned, answer)
-
-    def _derive(self, call: dict[str, Any], returned: ToolReturn, answer: LLMResponse) -> None:
-        exchange, sent = self._exchange, self._sent
-        last = exchange.position + BLOCK - 2
-        name = call["name"] or "tool"
-        position = min(exchange.position + len(self.derived), last)
-        called = ToolCall(
-            id=id_at(position), session_id=exchange.session_id, position=position, parent_id=sent.parent_id,
-            agent=sent.agent, name=name, tool_name=name, arguments=call["arguments"], call_id=call["id"],
-            upstream_event_ids=[answer.id], metadata={"derived": True},
-        )  # fmt: skip
-        position = min(position + 1, last)
-        result = ToolResult(
-            id=id_at(position), session_id=exchange.session_id, position=position, parent_id=called.id,
-            agent=sent.agent, name=name, tool_name=name, result=returned.result, error=returned.error,
-            call_id=call["id"], metadata={"derived": True},
-        )  # fmt: skip
-        self.derived += [called, result]
-        self.evidence.append(result.id)
-
-
-def _call(answer: LLMResponse, call_id: str) -> dict[str, Any]:
-    """Return a call as the answer has it that asked for it: where the provider keeps the history, it is not resent."""
-    return next(call for call in answer.tool_calls or [] if call_key(call) == call_id)
-
-
-def _is_of(result: ToolResult, call: dict[str, Any], answer: LLMResponse) -> bool:
-    """Tell whether a recorded result is that of a call: by its id, or for the agent's own, by tool and place."""
-    if result.call_id is not None:
-        return bool(result.call_id == call["id"])
-    return result.tool_name == call["name"] and result.position > answer.position
 
 
 def _answered(exchange: Exchange, past: Past, answer: Answer) -> list[Event]:
