@@ -1,61 +1,17 @@
-"""aiohttp's client, which some SDKs prefer where it is installed: its requests and responses as `calls` reads them."""
+"""aiohttp's client, which some SDKs prefer where it is installed: what it is asked, and what it reads."""
 
 from __future__ import annotations
 
 import sys
 import weakref
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import orjson
 
-from peaky_peek.capture import calls, faults, providers
+from peaky_peek.capture import faults
 from peaky_peek.capture.calls import Call
-
-
-class Request:
-    """A request as `calls` looks at it."""
-
-    def __init__(self, method: str, url: str, headers: Any, content: bytes) -> None:
-        self.method = method.upper()
-        self.url = Url(url)
-        self.headers = Headers(headers)
-        self.content = content
-        self.extensions: dict[str, Any] = {}
-
-
-class Url(str):
-    """An address that knows its path."""
-
-    __slots__ = ()
-
-    @property
-    def path(self) -> str:
-        """The path, without the query."""
-        return urlsplit(self).path
-
-
-class Headers:
-    """Headers by lower-case name, and as they are on the line."""
-
-    def __init__(self, headers: Any) -> None:
-        pairs = headers.items() if hasattr(headers, "items") else headers or ()
-        self.raw = [(str(name).lower().encode(), str(value).encode()) for name, value in pairs]
-
-    def get(self, name: str) -> str | None:
-        """Return the first value of a header."""
-        return next((value.decode() for known, value in self.raw if known == name.encode()), None)
-
-
-class Response:
-    """A response as `calls` looks at it: its body is still to come, decoded."""
-
-    is_closed = False
-
-    def __init__(self, response: Any) -> None:
-        self.status_code = response.status
-        self.headers = Headers([each for each in response.headers.items() if each[0].lower() != "content-encoding"])
-        self.stream = response.content
+from peaky_peek.capture.other_clients import Request, Response, may_be_model_call
 
 
 @faults.guarded
@@ -69,7 +25,7 @@ def request(session: Any, method: str, address: Any, options: dict[str, Any]) ->
         options: The rest of what is given.
     """
     url = str(address)
-    if method.upper() != "POST" or not urlsplit(url).path.endswith(providers.PATHS):
+    if not may_be_model_call(method, url):
         return None
     if "://" not in url:
         url = f"{str(getattr(session, '_base_url', None) or '').rstrip('/')}/{url.lstrip('/')}"
@@ -83,21 +39,10 @@ def request(session: Any, method: str, address: Any, options: dict[str, Any]) ->
     return Request(method, url, options.get("headers"), bytes(data)) if isinstance(data, (bytes, bytearray)) else None
 
 
-def begin(sent: Request) -> Call | None:
-    """Journal a request that is about to be sent by a client that is no httpx.
-
-    Raises:
-        NotOnTape: a tape is played, and it was not recorded.
-        BudgetExceeded: the run has spent more than it may.
-    """
-    calls.hold(sent)
-    return calls.begin(sent)
-
-
 @faults.guarded
 def answered(call: Call, response: Any) -> None:
     """Take note of a response, and look at its body on the way to the application."""
-    call.answered(Response(response), _watch)
+    call.answered(Response(response.status, response.headers.items(), response.content), _watch)
     if type(response.content) is not _watched():  # there is no body
         call.ended(complete=True)
     else:

@@ -8,8 +8,9 @@ from typing import Any, TypeVar, overload
 
 from peaky_peek.capture.call_spans import LLMSpan, ToolSpan
 from peaky_peek.capture.context import tag_list
+from peaky_peek.capture.functions import Arguments, name_of, source_of
 from peaky_peek.capture.spans import TraceContext
-from peaky_peek.capture.wrapping import Arguments, decorate, name_of, source_of, wrap
+from peaky_peek.capture.wrapping import decorate, wrap
 
 F = TypeVar("F", bound=Callable[..., Any])
 

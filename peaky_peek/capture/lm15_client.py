@@ -6,21 +6,10 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from peaky_peek.capture import aiohttp_client, calls, context, faults, providers, streams
-from peaky_peek.capture.aiohttp_client import Headers, Request
+from peaky_peek.capture import calls, context, faults, other_clients, streams
 from peaky_peek.capture.calls import Call
+from peaky_peek.capture.other_clients import Request, Response, may_be_model_call
 from peaky_peek.errors import NotOnTape
-
-
-class _Response:
-    """A response as `calls` looks at it: its body is still to come, decoded."""
-
-    is_closed = False
-
-    def __init__(self, response: Any) -> None:
-        self.status_code = response.status
-        self.headers = Headers([each for each in response.headers if each[0].lower() != "content-encoding"])
-        self.stream = response._chunks
 
 
 def begin(request: Any) -> Call | None:
@@ -34,14 +23,14 @@ def begin(request: Any) -> Call | None:
     if sent is None:
         return None
     if context.tape is not None and calls.play(sent) is not None:
-        host = urlsplit(sent.url).netloc
+        host = urlsplit(sent.url).hostname
         raise NotOnTape(f"The answer of {host} is recorded, but the client of DSPy cannot be played to.")
-    return aiohttp_client.begin(sent)
+    return other_clients.begin(sent)
 
 
 @faults.guarded
 def _request(request: Any) -> Request | None:
-    if request.method.upper() != "POST" or not urlsplit(request.url).path.endswith(providers.PATHS):
+    if not may_be_model_call(request.method, request.url):
         return None
     return Request(request.method, request.url, request.headers, bytes(request.body))
 
@@ -49,7 +38,7 @@ def _request(request: Any) -> Request | None:
 @faults.guarded
 def answered(call: Call, response: Any) -> None:
     """Take note of a response, and look at its body on the way to the application."""
-    watched = _Response(response)
+    watched = Response(response.status, response.headers, response._chunks)
     call.answered(watched, streams.watched(object))
     response._chunks, response._release = watched.stream, _releasing(response._release, call)
 
@@ -57,7 +46,7 @@ def answered(call: Call, response: Any) -> None:
 @faults.guarded
 def answered_async(call: Call, response: Any) -> None:
     """Do the same for an asynchronous response."""
-    watched = _Response(response)
+    watched = Response(response.status, response.headers, response._chunks)
     call.answered(watched, streams.watched_async(object))
     response._chunks, response._release = watched.stream, _releasing_async(response._release, call)
 

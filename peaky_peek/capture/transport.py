@@ -82,12 +82,12 @@ def _async(module: str, original: Method) -> Method:
 
 
 def _aiohttp(original: Method) -> Method:
-    from peaky_peek.capture import aiohttp_client
+    from peaky_peek.capture import aiohttp_client, other_clients
 
     async def _request(self: Any, method: str, str_or_url: Any, **options: Any) -> Any:
         is_ours = _patches.installed and not _in_httpx.get()
         request = aiohttp_client.request(self, method, str_or_url, options) if is_ours else None
-        call = aiohttp_client.begin(request) if request is not None else None
+        call = other_clients.begin(request) if request is not None else None
         played = None if context.tape is None or request is None else calls.play(request)
         if call is None and played is None:
             with stepping_out:

@@ -22,9 +22,10 @@ from peaky_peek.capture.context import CURRENT, HERE, inside, return_to, scope_f
 from peaky_peek.capture.frameworks.autogen_words import as_chat, called, heard, loads, said
 from peaky_peek.capture.frameworks.plain import plain
 from peaky_peek.capture.frameworks.runs import Runs
+from peaky_peek.capture.functions import Arguments
 from peaky_peek.capture.patching import Method, Patch, Patches
 from peaky_peek.capture.verbs import Common, emit
-from peaky_peek.capture.wrapping import Arguments, Span, Unseen, wrap
+from peaky_peek.capture.wrapping import Span, Unseen, wrap
 from peaky_peek.events import Decision
 
 _runs = Runs("autogen")

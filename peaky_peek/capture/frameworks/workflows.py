@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from peaky_peek.capture import context, faults, program, propagation, transport
+from peaky_peek.capture import context, faults, program
 from peaky_peek.capture.context import CURRENT, Scope, open_around
 from peaky_peek.capture.spans import described_error, verdict
 from peaky_peek.capture.verbs import emit
@@ -32,8 +32,6 @@ class Workflow:
         self.error: str | None = None
         """What it failed with, if that was not raised where it ran."""
         context.stopped = False
-        propagation.install()
-        transport.install()
         around = context.started_in()
         self._session = context.begin(
             name, session_id=session_id, resume=session_id is not None, framework=framework, input=input, thread=thread,
