@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import functools
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -62,10 +64,10 @@ def _subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
 
 def _made(kind: type[Exception], message: str) -> Exception:
     """Return an exception of a class that says what was said, whatever the class wants to be made of."""
-    for argument in (message, _literal(message)):
+    bare: Any = functools.partial(kind.__new__, kind)  # for an `__init__` that asks for more than there is
+    for make, argument in itertools.product((kind, bare), (message, _literal(message))):
         try:
-            error = kind.__new__(kind, argument)  # its `__init__` asks for more than there is
-            error.args = (argument,) if message else ()
+            error: Exception = make(argument) if message else make()
             if str(error) == message:
                 return error
         except Exception:  # noqa: BLE001, S112 - it cannot be made of this

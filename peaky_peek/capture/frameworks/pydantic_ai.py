@@ -15,12 +15,13 @@ from typing import Any
 from peaky_peek.capture import faults
 from peaky_peek.capture.context import CURRENT, open_around
 from peaky_peek.capture.frameworks import pydantic_ai_messages as messages
+from peaky_peek.capture.frameworks import pydantic_ai_tape
 from peaky_peek.capture.frameworks.runs import Runs
 from peaky_peek.capture.patching import Method, Patch, Patches
 from peaky_peek.capture.providers.fields import arguments
 from peaky_peek.capture.spans import Paused
 from peaky_peek.capture.tracebacks import step_out, stepping_out
-from peaky_peek.capture.verbs import emit
+from peaky_peek.capture.verbs import Common, emit
 from peaky_peek.events import SafetyCheck
 
 APPROVAL = "approval"
@@ -220,7 +221,8 @@ async def _executed(
     if is_approved:
         _check(tool, call.tool_name, "pass")
     try:
-        result = await _answer(args, handler, runs.served(tool) if is_on_tape else None)
+        served = runs.served(tool) if is_on_tape else None
+        result = await (handler(args) if served is None else pydantic_ai_tape.answer(served))
     except BaseException as error:
         step_out(error)
         if _is_deferral(error):
@@ -229,24 +231,13 @@ async def _executed(
         else:
             runs.ended(tool, error=_reason(error))
         raise
-    runs.ended(tool, result)
+    runs.ended(tool, result, common=_noted(result))
     return result
 
 
-async def _answer(args: Any, handler: Handler, served: Any) -> Any:
-    """Return what a tool returns, or what it returned when what is played was recorded."""
-    if served is None:
-        with stepping_out:
-            return await handler(args)
-    from pydantic_ai import exceptions
-
-    try:
-        return await served.in_time()
-    except Exception as error:
-        theirs = getattr(exceptions, type(error).__name__, None)
-        if theirs is None:
-            raise
-        raise theirs(str(error)) from None  # what asks the model to try again has to be what it was
+@faults.guarded
+def _noted(result: Any) -> Common | None:
+    return {"data": noted} if (noted := pydantic_ai_tape.note(result)) else None
 
 
 @faults.guarded

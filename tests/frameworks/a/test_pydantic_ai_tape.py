@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
-from pydantic_ai import Agent, ModelRetry
+from pydantic_ai import Agent, BinaryContent, ImageUrl, ModelRetry, ToolReturn
 
 import peaky_peek as pp
 from peaky_peek.errors import NotOnTape
@@ -75,3 +75,26 @@ async def test_what_was_not_recorded_is_not_made_up(store: Database, server: Loo
     await by_run(agent)
     with pp.tape(-1), pytest.raises(NotOnTape, match="differs"):
         await agent.run("And tomorrow?")
+
+
+async def test_pictures_and_what_is_said_besides_a_result_are_what_they_were(store: Database, server: Loopback) -> None:
+    ran: list[str] = []
+    agent: Agent[None, str] = Agent(chat(server), name="artist")
+    picture = BinaryContent(b"\x89PNG", media_type="image/png")
+
+    @agent.tool_plain
+    def draw() -> BinaryContent:
+        ran.append("draw")
+        return picture
+
+    @agent.tool_plain
+    def explain() -> ToolReturn:
+        ran.append("explain")
+        return ToolReturn("a cat", content=["see", picture, ImageUrl("https://example.com/cat.png")], metadata={"n": 1})
+
+    server.answer(calls(tool_call("c1", "draw"), tool_call("c2", "explain")), message("A cat."))
+    live = await agent.run("Draw.")
+    with pp.tape(-1) as tape:
+        assert (await agent.run("Draw.")).output == live.output == "A cat."
+    assert "2 of 2 exchanges, 2 of 2 tools" in repr(tape)
+    assert sorted(ran) == ["draw", "explain"]
