@@ -246,12 +246,12 @@ def _merged(opener: Event | None, closer: Event | None) -> dict[str, Any]:
 
 
 def _elapsed(opener: Event | None, closer: Event | None) -> float | None:
-    """Return the milliseconds that the closer tells, else those between the two."""
+    """Return the milliseconds that the closer tells, else those between the two, if they were not told at once."""
     if closer is None:
         return None
     if closer.duration_ms is not None:
         return closer.duration_ms
-    if opener is None or opener.time_us is None or closer.time_us is None or closer.time_us < opener.time_us:
+    if opener is None or opener.time_us is None or closer.time_us is None or closer.time_us <= opener.time_us:
         return None
     return (closer.time_us - opener.time_us) / 1000
 

@@ -202,7 +202,8 @@ def _frame(events: Columns, rows: Rows, close: Rows, parent: Rows, depth: Rows) 
     event_type = numbers["event_type"][rows]
     start, end = numbers["timestamp"][rows], numbers["timestamp"][close]
     duration = either("duration_ms")
-    is_timed = is_pair & np.isnan(duration) & (start != MISSING) & (end >= start)
+    # Of what the provider did itself it tells at once, when all is over.
+    is_timed = is_pair & np.isnan(duration) & (start != MISSING) & (end > start)
     failed = numbers["failed"][rows] | (is_pair & numbers["failed"][close])
     suspect = texts["suspect"]
     family = np.where(failed, _FAMILY_NAMES.index("risk"), _FAMILY_OF[event_type])

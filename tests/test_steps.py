@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from peaky_peek import store
+from peaky_peek import frames, store
 from peaky_peek.errors import QueryError
 from peaky_peek.events import (
     AgentEnd,
@@ -84,6 +84,14 @@ def test_only_the_first_closer_of_the_right_type_closes(db: Database) -> None:
     frame = steps(db, run.save(db))
     assert outline(frame) == ["search", "  stray", "  second"]
     assert frame["close_id"][0] == "twice-2"
+
+
+def test_what_is_told_of_at_once_took_nobody_knows_how_long(db: Database) -> None:
+    run = Run("hosted")
+    call = run.add(ToolCall, "web_search", time_us=START)
+    run.add(ToolResult, "web_search", call, time_us=START, result=["found"])
+    assert steps(db, run.save(db))["duration_ms"].isna().tolist() == [True]
+    assert frames.tool_calls("hosted")["duration"].isna().tolist() == [True]
 
 
 def test_what_is_open_runs_as_long_as_its_session_does(db: Database) -> None:

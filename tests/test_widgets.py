@@ -301,6 +301,52 @@ def test_the_preview_of_a_tool_says_which_server_it_ran_on():
     assert _previews.preview([call, answer]) == f"@almanac {before}"
 
 
+def details(*events):
+    [step] = _outline.known(steps_frame([list(events)]), [0])
+    return _details.details(0, step, events)
+
+
+@pytest.mark.parametrize("result", ["booker", "Over to you."])
+def test_a_handoff_says_to_whom(result):
+    call, answer = example_events()[4]
+    call.arguments, answer.error, answer.result = {}, None, result
+    call.metadata = answer.metadata = {"handoff": {"from": "triage", "to": "booker"}}
+    assert _previews.preview([call, answer]) == ("⇒ booker" if result == "booker" else "⇒ booker Over to you.")
+    shown = details(call, answer)
+    assert ["Hands over", "triage → booker"] in shown["facts"]
+    assert "Metadata" not in [section["title"] for section in shown["sections"]]
+
+
+@pytest.mark.parametrize("handoff", [7, {}, {"to": None}, {"from": [1], "to": {"x": 2}}])
+def test_a_handoff_of_any_form_can_be_shown(handoff):
+    call, answer = example_events()[4]
+    call.metadata = {"handoff": handoff}
+    assert _previews.preview([call, answer])
+    assert details(call, answer)["facts"]
+
+
+def test_what_a_model_of_gemini_is_asked_is_in_the_preview():
+    asked = request([{"role": "user", "parts": [{"text": "What is it?"}]}])
+    assert _previews.preview([asked]) == "What is it?"
+
+
+def test_what_goes_without_saying_is_no_fact():
+    asked, said = request([]), answered(content="Hi", complete=True)
+    asked.stream, asked.model = False, asked.name
+    labels = [label for label, _ in details(asked, said)["facts"]]
+    assert not {"Stream", "Complete", "Model"} & set(labels)
+    asked.stream, said.complete, said.model = True, False, "another"
+    labels = [label for label, _ in details(asked, said)["facts"]]
+    assert {"Stream", "Complete", "Model"} <= set(labels)
+
+
+def test_what_both_events_of_a_step_say_is_shown_once():
+    call, answer = example_events()[4]
+    call.data = answer.data = {"server": "almanac"}
+    titles = [section["title"] for section in details(call, answer)["sections"]]
+    assert titles.count("Data") == 1
+
+
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
@@ -313,6 +359,12 @@ def test_the_preview_of_a_tool_says_which_server_it_ran_on():
         ({"messages": "none"}, "messages=none"),
         ({"messages": [{"content": [None, 1], "tool_calls": 7}]}, "[part] [part]"),
         ({"city": "Rome"}, "city=Rome"),
+        ({"city": "Rome", "notes": [{"a": 1}, {"b": 2}]}, "city=Rome, notes=[2 items]"),
+        (
+            {"city": "Rome", "__interrupt__": [{"id": "a7", "value": {"question": "Really?"}}]},
+            "waits for question=Really?",
+        ),
+        ({"__interrupt__": ["really", None]}, "waits for really"),
     ],
 )
 def test_the_preview_of_an_agent_is_the_last_message_of_its_conversation(value, shown):

@@ -18,6 +18,8 @@ _AS_FACTS = {"usage", "cost_usd", "time_to_first_token_ms"}
 _READ = {"code", "reasoning", "result", "output", "error", "error_type", "error_message", "stack_trace"}
 _IF_ANY = {"alternatives", "evidence", "evidence_event_ids", "related_event_ids", "tools", "settings"}
 _NEVER_FACTS = _IN_CONVERSATION | _AS_FACTS | _READ
+_USUAL = {"complete": True, "stream": False}
+"""What goes without saying."""
 _WORDS = {
     "tools": "Tools offered",
     "call_id": "Call id",
@@ -65,8 +67,14 @@ def _facts(step: Mapping[str, Any], events: Sequence[Event]) -> Iterator[tuple[s
     said = {}
     for event in events:
         said.update({name: value for name, value in event.typed().items() if _is_fact(name, value)})
+    said = {name: value for name, value in said.items() if value != opener.name and value is not _USUAL.get(name)}
     for name, value in said.items():
         yield _label(name), {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+    if isinstance(handoff := opener.metadata.get("handoff"), dict):
+        yield (
+            "Hands over",
+            " → ".join(_text.one_line(str(handoff[side])) for side in ("from", "to") if handoff.get(side)),
+        )
     yield "Importance", "" if step["importance"] is None else f"{step['importance']:.2f}"
     for event in events:
         yield _label(f"{event.event_type}_id"), event.id
@@ -111,8 +119,10 @@ def _sections(events: Sequence[Event]) -> Iterator[dict[str, Any]]:
             if not _is_fact(name, value) and not _is_told(event, name):
                 yield _section(event, name, value, [position, name])
     for position, event in enumerate(events):
-        for name, value in (("data", event.data), ("metadata", event.metadata)):
-            if value:
+        for name in ("data", "metadata"):
+            value = getattr(event, name)
+            is_told = position > 0 and value == getattr(events[0], name)
+            if value and not is_told and value.keys() != {"handoff"}:
                 yield _section(event, name, value, [position, name])
 
 

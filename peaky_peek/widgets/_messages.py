@@ -61,6 +61,11 @@ def message_text(content: Any) -> str:
     )
 
 
+def content_of(message: Any) -> Any:
+    """Return what a message says, of whichever provider's form it is."""
+    return message.get(_field(message)) if isinstance(message, dict) else message
+
+
 def calls_of(message: Any) -> list[Call]:
     """Return the tool calls of a message, in whichever provider's form they are."""
     if not isinstance(message, dict):

@@ -17,18 +17,22 @@ from peaky_peek.events import (
     ToolCall,
     ToolResult,
 )
-from peaky_peek.widgets._messages import answer, calls_of, message_text, role_of
+from peaky_peek.widgets._messages import answer, calls_of, content_of, message_text, role_of
 from peaky_peek.widgets._text import one_line
 from peaky_peek.widgets._values import parsed
 
 _PART = 60
 _SHOWN = 6
+_WAITS = "__interrupt__"
+"""Where LangGraph says what a run waits for before it goes on."""
 
 
 def preview(events: Sequence[Event]) -> str:
     """Return one line of at most 120 characters about a step, given its events in order."""
+    target = _target(events)
     parts = [_opening(events[0]), *(_closing(event) for event in events[1:])]
-    return one_line(_server(events) + " → ".join(part for part in parts if part))
+    told = " → ".join(part for part in parts if part not in ("", target))
+    return one_line(" ".join(part for part in (target and f"⇒ {target}", _server(events), told) if part))
 
 
 def brief(value: Any, depth: int = 0) -> str:
@@ -52,12 +56,20 @@ def _server(events: Sequence[Event]) -> str:
     """Return the MCP server that a tool ran on."""
     tools = (event for event in events if isinstance(event, (ToolCall, ToolResult)))
     servers = [server for event in tools if isinstance(server := event.data.get("server"), str)]
-    return f"@{brief(servers[-1])} " if servers else ""
+    return f"@{brief(servers[-1])}" if servers else ""
+
+
+def _target(events: Sequence[Event]) -> str:
+    """Return the agent that a tool hands over to."""
+    handoff = events[0].metadata.get("handoff") if isinstance(events[0], ToolCall) else None
+    return brief(handoff.get("to")) if isinstance(handoff, dict) else ""
 
 
 def _brief_items(value: dict[Any, Any] | Sequence[Any], depth: int) -> str:
     if depth > 1:
         return "{…}" if isinstance(value, dict) else "[…]"
+    if depth == 1 and len(value) > 1 and not isinstance(value, dict) and all(isinstance(item, dict) for item in value):
+        return f"[{len(value):,} items]"
     if isinstance(value, dict):
         pairs = itertools.islice(value.items(), _SHOWN)
         shown = [f"{brief(key, 2)}={brief(item, depth + 1)}" for key, item in pairs]
@@ -108,6 +120,9 @@ def _closing(event: Event) -> str:
 
 def _passed(value: Any) -> str:
     """Return what an agent was given or gave back: of a conversation the last message, and what stands beside it."""
+    if isinstance(value, dict) and isinstance(waits := value.get(_WAITS), list):
+        wanted = (brief(each.get("value") if isinstance(each, dict) else each) for each in waits)
+        return "waits for " + ", ".join(part for part in wanted if part)
     beside = {name: part for name, part in value.items() if name != "messages"} if isinstance(value, dict) else {}
     messages = value.get("messages") if isinstance(value, dict) else value
     last = messages[-1] if isinstance(messages, list) and messages else None
@@ -127,4 +142,4 @@ def _asked(event: LLMRequest) -> str:
     last = event.messages[-1] if event.messages else None
     if role_of(last) == "tool":
         return ""
-    return brief(parsed(message_text(last.get("content") if isinstance(last, dict) else last)))
+    return brief(parsed(message_text(content_of(last))))
