@@ -69,6 +69,7 @@ def _recorded(original: Method) -> Method:
         except BaseException as error:
             runs.ended(run, error=error)
             raise
+        _wait(run, agent_run)
         runs.ended(run, *_ending(agent_run))
 
     return iter
@@ -109,6 +110,18 @@ def _name_conversation(run: _Run, agent_run: Any) -> None:
     """Say that the session is a turn of the conversation that the run belongs to."""
     if (scope := runs.scope_of(run)) is not None:
         runs.describe(scope, agent_run.conversation_id)
+
+
+@faults.guarded
+def _wait(run: _Run, agent_run: Any) -> None:
+    """Record what a run that ends waits to be allowed to do."""
+    scope = runs.scope_of(run)
+    output: Any = getattr(getattr(agent_run, "result", None), "output", None)
+    if scope is None or type(output).__name__ != "DeferredToolRequests":
+        return
+    for call in output.approvals:
+        typed = {"outcome": "warn", "rationale": "waits for approval", "evidence": [arguments(call.args)]}
+        emit(SafetyCheck, scope, {}, {"policy_name": APPROVAL, "blocked_action": call.tool_name, **typed})
 
 
 def _ending(agent_run: Any) -> tuple[Any, BaseException | None]:

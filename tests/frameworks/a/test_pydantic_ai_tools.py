@@ -163,10 +163,12 @@ async def test_a_tool_runs_when_a_person_allows_it_and_is_blocked_when_not(
         await agent.run(message_history=asked.all_messages(), deferred_tool_results=allowed)
     lines = outline(store).splitlines()
     assert lines[2].startswith("    agent cleaner 'Clean up' -> {'calls': [], 'approvals': [{'tool_name': 'delete'")
-    assert lines[5].startswith("    agent cleaner {'calls': {}, 'approvals': {'d1': True")
-    assert tree("\n".join([*lines[3:5], *lines[6:]])) == tree("""
+    assert lines[7].startswith("    agent cleaner {'calls': {}, 'approvals': {'d1': True")
+    assert tree("\n".join([*lines[3:7], *lines[8:]])) == tree("""
         llm gpt-4o-mini 11/7
         decision delete, delete
+        safety_check approval warn 'delete'
+        safety_check approval warn 'delete'
         tool delete {'path': '/a'} -> 'deleted /a'
           safety_check approval pass
         tool delete {'path': '/b'} !! ToolDenied: not that one (error)
