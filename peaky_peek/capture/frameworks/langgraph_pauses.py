@@ -56,7 +56,7 @@ def _check(request: Any, decision: dict[str, Any]) -> dict[str, Any]:
     outcome = _VERDICTS[decision["type"]]
     name = request.get("name") if isinstance(request, dict) else None
     return {
-        "policy_name": "human approval", "outcome": outcome, "rationale": decision.get("message"),
+        "policy_name": "approval", "outcome": outcome, "rationale": decision.get("message"),
         "blocked_action": name if outcome == "block" else None,
         "evidence": [{"request": request, "decision": decision}],
     }  # fmt: skip

@@ -132,7 +132,7 @@ def test_an_approval_is_a_safety_check(server: Loopback, store: Database, mode: 
     answer = {"decisions": [decision]} if mode == "batched" else {waiting["__interrupt__"][0].id: decision}
     careful.invoke(Command(resume=answer), thread("t-1"))
     (check,) = events(store, "safety_check")
-    assert (check.policy_name, check.agent) == ("human approval", "careful")
+    assert (check.policy_name, check.agent) == ("approval", "careful")
     if verdict == "reject":
         assert (check.outcome, check.blocked_action, check.rationale) == ("block", "weather", "too wet")
     else:
