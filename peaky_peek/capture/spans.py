@@ -14,6 +14,7 @@ from peaky_peek import ids, store
 from peaky_peek.capture import context, faults, program
 from peaky_peek.capture.context import CURRENT, SILENT, OpenSession, Scope, open_around
 from peaky_peek.capture.recorder import recorder
+from peaky_peek.capture.tracebacks import of_application
 from peaky_peek.capture.verbs import Common, Verbs, emit
 from peaky_peek.errors import PeekError
 from peaky_peek.events import AgentEnd, AgentStart, Error, Event
@@ -271,7 +272,7 @@ def described_error(error: BaseException | str) -> dict[str, Any]:
     kind = type(error)
     name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
     try:
-        trace = "".join(traceback.format_exception(error))
+        trace = "".join(traceback.format_exception(kind, error, of_application(error)))
     except Exception:  # noqa: BLE001 - a hostile exception
         trace = None
     return {"error_type": name, "error_message": faults.text(error), "stack_trace": trace}

@@ -21,8 +21,8 @@ def watched(base: Any) -> Any:
                     self._call.received(chunk)
                     yield chunk
             except BaseException as error:
-                step_out(error)
                 self._call.ended(error)
+                step_out(error)
                 raise
             self._call.ended(complete=True)
 
@@ -46,8 +46,8 @@ def watched_async(base: Any) -> Any:
                     self._call.received(chunk)
                     yield chunk
             except BaseException as error:
-                step_out(error)
                 self._call.ended(error)
+                step_out(error)
                 raise
             finally:
                 try:

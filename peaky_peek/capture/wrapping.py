@@ -111,9 +111,9 @@ def _plain(function: Callable[..., Any], make_span: Make) -> Callable[..., Any]:
             span.output = output
             span.close()
         except BaseException as error:
-            step_out(error)
             return_to(before)  # an interrupt may have come before a place in here was left
             span.close(error)
+            step_out(error)
             raise
         return output
 
@@ -157,9 +157,9 @@ def _coroutine(function: Callable[..., Any], make_span: Make) -> Callable[..., A
             span.output = output
             span.close()
         except BaseException as error:
-            step_out(error)
             return_to(before)  # an interrupt may have come before a place in here was left
             span.close(error)
+            step_out(error)
             raise
         return output
 
@@ -193,9 +193,9 @@ def _generator(function: Callable[..., Any], make_span: Make) -> Callable[..., A
             _end(span, yielded, stop.value)
             return stop.value
         except BaseException as error:
-            step_out(error)
             argument = None  # or the error and this frame would keep each other
             _end(span, yielded, error=error)
+            step_out(error)
             raise
 
     return call
@@ -227,9 +227,9 @@ def _async_generator(function: Callable[..., Any], make_span: Make) -> Callable[
         except StopAsyncIteration:
             _end(span, yielded)
         except BaseException as error:
-            step_out(error)
             del step  # or the error and this frame would keep each other
             _end(span, yielded, error=error)
+            step_out(error)
             raise
 
     return call
