@@ -13,7 +13,7 @@ import pytest
 import peaky_peek as pp
 from peaky_peek import store
 from peaky_peek.errors import PeekError, QueryError, SessionNotFound
-from peaky_peek.events import AgentStart, Error
+from peaky_peek.events import AgentStart, Error, LLMResponse
 from peaky_peek.store import Database, reader, sessions
 from peaky_peek.store.sessions import resolve, resolve_many
 from tests.recordings import Run
@@ -158,3 +158,12 @@ def test_a_frame_of_one_session_means_it_and_a_longer_one_says_what_to_do(store:
         sessions.resolve(frame, store)
     with pytest.raises(SessionNotFound, match="means every session"):
         sessions.resolve(pp.ALL, store)
+
+
+@pytest.mark.parametrize(("cost", "shown"), [(0.5, "$0.5000"), (0.000012, "$0.000012"), (0.0, "$0")])
+def test_a_cost_is_shown_with_the_digits_that_it_has(empty: Database, cost: float, shown: str) -> None:
+    run = Run("cheap")
+    answer = run.add(LLMResponse, "m", cost_usd=cost)
+    run.save(empty)
+    for one in (pp.event(answer.id), pp.session("cheap")):
+        assert f"<bdi>{shown}</bdi>" in one._repr_html_()

@@ -23,7 +23,7 @@ def session_html(session: Session) -> str:
     """Return a session as a table of what is known about it."""
     facts = {name: getattr(session, name) for name in session.__dataclass_fields__ if name not in ("name", "unpriced")}
     if session.cost_usd is not None:
-        facts["cost_usd"] = f"{'at least ' if session.unpriced else ''}${session.cost_usd:.4f}"
+        facts["cost_usd"] = f"{'at least ' if session.unpriced else ''}{_dollars(session.cost_usd)}"
     return _table(session.name or session.session_id, facts)
 
 
@@ -42,6 +42,7 @@ def event_html(event: Event) -> str:
         "importance": event.importance,
         "upstream_event_ids": event.upstream_event_ids,
         **event.typed(),
+        **({"cost_usd": _dollars(cost)} if isinstance(cost := getattr(event, "cost_usd", None), float) else {}),
         "data": event.data,
         "metadata": event.metadata,
     }
@@ -67,6 +68,11 @@ def _value(value: Any) -> str:
     if isinstance(value, (str, int, float)):
         return _text(str(value))
     return _text(orjson.dumps(told(orjson.loads(encode(value))), option=orjson.OPT_INDENT_2).decode())
+
+
+def _dollars(usd: float) -> str:
+    """Return a cost with as many digits as matter: most calls cost less than a cent."""
+    return f"${usd:.4f}" if usd >= 0.0001 else f"${usd:.12f}".rstrip("0").rstrip(".")
 
 
 def _text(text: str) -> str:
