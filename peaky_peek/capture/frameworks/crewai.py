@@ -15,7 +15,7 @@ import functools
 from collections.abc import Callable
 from contextvars import ContextVar
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from peaky_peek.capture import faults
 from peaky_peek.capture.context import scope_for_event
@@ -23,9 +23,11 @@ from peaky_peek.capture.frameworks import crewai_words as words
 from peaky_peek.capture.frameworks.runs import Runs
 from peaky_peek.capture.patching import Method, Patch, Patches
 from peaky_peek.capture.providers.fields import loads
+from peaky_peek.capture.recent import Recent
 from peaky_peek.capture.task import task_of
-from peaky_peek.capture.tracebacks import step_out, stepping_out
+from peaky_peek.capture.tracebacks import stepping_out
 from peaky_peek.capture.verbs import Common, emit
+from peaky_peek.capture.wrapping import Unseen, wrap
 from peaky_peek.events import SafetyCheck
 
 _runs = Runs("crewai")
@@ -40,7 +42,7 @@ class _Open(NamedTuple):
 
 _open: ContextVar[tuple[_Open, ...]] = ContextVar("peaky_peek_crewai", default=())
 """The innermost last. A tuple: contexts that are copied from one another must not change each other's."""
-_asked: dict[str, list[words.Asked]] = {}
+_asked = Recent[str, list[words.Asked]](1000)
 """By the run of an agent: the tools that its model asked for last."""
 
 
@@ -72,88 +74,56 @@ def _emitting(original: Method) -> Method:
     return emit
 
 
+class _Kickoff(Unseen):
+    """A kickoff. What it began is ended when it is interrupted: CrewAI tells of no end then."""
+
+    def __init__(self) -> None:
+        self._before = _open.get()
+
+    def close(self, error: BaseException | None = None) -> None:
+        if error is not None:
+            _cut_short(self._before, error)
+
+
+class _Asking(Unseen):
+    """What is asked of a model that somebody wrote himself: CrewAI has no event for it.
+
+    If an event or the wire tells of it too, it is theirs.
+    """
+
+    def __init__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._request = functools.partial(words.request_of, args[0], args[1:], kwargs)
+
+    def open(self) -> Self:
+        _runs.model(self, self._request)
+        return self
+
+    def close(self, error: BaseException | None = None) -> None:
+        _answered(self, error)
+
+
+@faults.guarded
+def _answered(asking: _Asking, error: BaseException | None) -> None:
+    if error is None:
+        _note_asked(asking.output)
+        _runs.ended(asking, response=functools.partial(words.answer_of, asking.output))
+    else:
+        _runs.ended(asking, error=error)
+
+
 def _kicking_off(original: Method) -> Method:
-    """End what a kickoff began when it is interrupted: CrewAI tells of no end then."""
-
-    def kickoff(self: Any, *args: Any, **kwargs: Any) -> Any:
-        before = _open.get()
-        try:
-            return original(self, *args, **kwargs)
-        except BaseException as error:
-            step_out(error)
-            _cut_short(before, error)
-            raise
-
-    return kickoff
-
-
-def _kicking_off_async(original: Method) -> Method:
-    async def akickoff(self: Any, *args: Any, **kwargs: Any) -> Any:
-        before = _open.get()
-        try:
-            return await original(self, *args, **kwargs)
-        except BaseException as error:
-            step_out(error)
-            _cut_short(before, error)
-            raise
-
-    return akickoff
+    return wrap(original, lambda *_: _Kickoff() if _patches.installed else Unseen())
 
 
 def _calling(original: Method) -> Method:
-    """Record what is asked of a model that somebody wrote himself: CrewAI has no event for it."""
-
-    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        run = _asking(self, args, kwargs)
-        try:
-            answer = original(self, *args, **kwargs)
-        except BaseException as error:
-            step_out(error)
-            _runs.ended(run, error=error)
-            raise
-        _answered(run, answer)
-        return answer
-
-    return call
-
-
-def _calling_async(original: Method) -> Method:
-    async def acall(self: Any, *args: Any, **kwargs: Any) -> Any:
-        run = _asking(self, args, kwargs)
-        try:
-            answer = await original(self, *args, **kwargs)
-        except BaseException as error:
-            step_out(error)
-            _runs.ended(run, error=error)
-            raise
-        _answered(run, answer)
-        return answer
-
-    return acall
+    return wrap(original, lambda args, kwargs: _Asking(args, kwargs) if _patches.installed else Unseen())
 
 
 _patches = Patches(
     Patch("crewai.events.event_bus", "CrewAIEventsBus", ("emit",), _emitting),
-    Patch("crewai.crew", "Crew", ("kickoff",), _kicking_off),
-    Patch("crewai.crew", "Crew", ("akickoff",), _kicking_off_async),
-    Patch("crewai.llms.base_llm", "BaseLLM", ("call",), _calling, heirs=True),
-    Patch("crewai.llms.base_llm", "BaseLLM", ("acall",), _calling_async, heirs=True),
+    Patch("crewai.crew", "Crew", ("kickoff", "akickoff"), _kicking_off),
+    Patch("crewai.llms.base_llm", "BaseLLM", ("call", "acall"), _calling, heirs=True),
 )
-
-
-@faults.guarded
-def _asking(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> object:
-    """Begin a model call; if an event or the wire tells of it too, it is theirs."""
-    run = object()
-    if _patches.installed:
-        _runs.model(run, functools.partial(words.request_of, model, args, kwargs))
-    return run
-
-
-@faults.guarded
-def _answered(run: object, answer: Any) -> None:
-    _note_asked(answer)
-    _runs.ended(run, response=functools.partial(words.answer_of, answer))
 
 
 @faults.guarded
