@@ -203,3 +203,14 @@ def test_an_agent_follows_from_the_handoff_to_it_in_its_own_session_once(store: 
     (handed,) = [event.id for event in events if event.event_type == "tool_result"]
     bookers = [event for event in events if event.event_type == "agent_start" and event.name == "booker"]
     assert [event.upstream_event_ids for event in bookers] == [[handed], [], [], []]
+
+
+def test_the_task_of_a_run_shows_no_half_of_a_secret(store: Database) -> None:
+    secret = "sk-proj-" + "Ab3dEf6hIj9kLm2nOp5q" * 4
+    runs = Runs("ours")
+    runs.agent("desk", "desk", input="x" * 140 + f" {secret} is the key: book a room in Rome")
+    runs.ended("desk")
+    store.ingest()
+    (task,) = store.connection().execute("SELECT task FROM sessions").fetchone()
+    assert task.startswith("x" * 140)
+    assert "sk-proj" not in task

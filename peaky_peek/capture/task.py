@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 _LONGEST = 160
 
 
-def task_of(asked: Any) -> str | None:
+def task_of(asked: Any, clean: Callable[[str], str] = str) -> str | None:
     """Return what was asked, on one line; of a longer text its beginning, and what tells it from others.
 
     Args:
         asked: a text, messages of which the first of a user counts, or a dictionary with them under "messages".
+        clean: takes secrets out of it, before it is cut: the half of one is not known for one.
 
     >>> task_of([{"role": "system", "content": "Be kind."}, {"role": "user", "content": "Book a  flight"}])
     'Book a flight'
     """
     text = asked if isinstance(asked, str) else _first(asked)
-    line = " ".join((text or "").split())
+    line = " ".join(clean(text or "").split())
     if len(line) <= _LONGEST:
         return line or None
     return f"{line[:_LONGEST]}… ({zlib.crc32(line.encode('utf-8', 'replace')):08x})"

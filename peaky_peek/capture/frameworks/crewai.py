@@ -21,10 +21,10 @@ from peaky_peek.capture import faults
 from peaky_peek.capture.context import scope_for_event
 from peaky_peek.capture.frameworks import crewai_words as words
 from peaky_peek.capture.frameworks.runs import Runs
+from peaky_peek.capture.frameworks.spans import task_from
 from peaky_peek.capture.patching import Method, Patch, Patches
 from peaky_peek.capture.providers.fields import loads
 from peaky_peek.capture.recent import Recent
-from peaky_peek.capture.task import task_of
 from peaky_peek.capture.tracebacks import stepping_out
 from peaky_peek.capture.verbs import Common, emit
 from peaky_peek.capture.wrapping import Unseen, wrap
@@ -145,7 +145,7 @@ def _told(source: Any, event: Any) -> None:
 def _crew(crew: Any, event: Any) -> None:
     name = event.crew_name or "crew"
     first = next(iter(getattr(crew, "tasks", ())), None)
-    session = {"task": task_of(getattr(first, "description", None))}
+    session = {"task": task_from(getattr(first, "description", None))}
     _runs.agent(event.event_id, name, input=event.inputs or None, common={"data": {"crew": name}}, session=session)
     _opened("crew", event)
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from peaky_peek.capture import faults
 from peaky_peek.capture.frameworks.plain import plain
 from peaky_peek.capture.providers.fields import loads
+from peaky_peek.capture.recorder import recorder
 
 _SETTINGS = ("temperature", "top_p", "max_tokens", "stream", "seed", "stop_sequences", "frequency_penalty",
              "presence_penalty", "n")  # fmt: skip
@@ -91,8 +92,8 @@ def error(event: Any) -> BaseException | str | None:
 
 
 def headline(text: str) -> str:
-    """Return the beginning of a description, as a name for what has none."""
-    line = text.strip().partition("\n")[0]
+    """Return the beginning of a description, as a name for what has none; the half of a secret is not known for one."""
+    line = recorder().redactor.clean_text(text).strip().partition("\n")[0]
     return line if len(line) <= _HEADLINE else line[: _HEADLINE - 1].rstrip() + "…"
 
 

@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING, Any
 from peaky_peek.capture import context, faults
 from peaky_peek.capture.call_spans import ToolSpan
 from peaky_peek.capture.context import CURRENT, OpenSession, Scope, inside, open_around
-from peaky_peek.capture.frameworks.plain import plain
-from peaky_peek.capture.frameworks.spans import AgentSpan, ModelSpan
+from peaky_peek.capture.frameworks.spans import AgentSpan, ModelSpan, task_from
 from peaky_peek.capture.recent import Recent
-from peaky_peek.capture.task import task_of
 from peaky_peek.capture.verbs import Common
 
 if TYPE_CHECKING:
@@ -213,6 +211,6 @@ class Runs:
 def _name_task(session: OpenSession, given: Any, task: str | None) -> None:
     """Say of a session that it is a run of the job that its first agent does, unless it is known."""
     if session.task is None and session.sampled and session.id in context.open_sessions:
-        session.task = task or task_of(plain(given))
+        session.task = task or task_from(given)
         if session.task is not None:
             context.note(session.id, {"task": session.task})

@@ -18,6 +18,11 @@ from peaky_peek.capture.verbs import Common, emit
 from peaky_peek.events import Decision, Error, LLMRequest
 
 
+def task_from(given: Any) -> str | None:
+    """Return the task that an agent has by what it is given."""
+    return task_of(plain(given), recorder().redactor.clean_text)
+
+
 class AgentSpan(TraceContext):
     """A run of an agent of a framework: a session, or an agent span in the one that is open."""
 
@@ -28,7 +33,7 @@ class AgentSpan(TraceContext):
         self._common = common or {}
 
     def _facts(self) -> dict[str, Any]:
-        return {"code_hash": program.code_hash(), "task": task_of(plain(self._input))}
+        return {"code_hash": program.code_hash(), "task": task_from(self._input)}
 
 
 class ModelSpan:
