@@ -41,5 +41,6 @@ def test_a_program_is_recorded_and_ends_as_it_does_alone(name: str, store: Datab
     is_program = name in WIRE
     assert (session["framework"], session["name"] == "agent") == (None if is_program else name, is_program)
     assert session["status"] == ("failed" if is_program else "completed")  # by another exit code than 0
-    assert [event.tool_name for event in events(store, "tool_call")] == ["weather", "book"]
+    called = sorted(event.tool_name for event in events(store, "tool_call"))  # some run them side by side
+    assert called == ["book", "weather"]
     assert len(server.requests) == session["llm_calls"] == 2
