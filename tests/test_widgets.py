@@ -311,7 +311,7 @@ def test_a_handoff_says_to_whom(result):
     call, answer = example_events()[4]
     call.arguments, answer.error, answer.result = {}, None, result
     call.metadata = answer.metadata = {"handoff": {"from": "triage", "to": "booker"}}
-    assert _previews.preview([call, answer]) == ("⇒ booker" if result == "booker" else "⇒ booker Over to you.")
+    assert _previews.preview([call, answer]) == ("⇒ booker" if result == "booker" else "⇒ booker · Over to you.")
     shown = details(call, answer)
     assert ["Hands over", "triage → booker"] in shown["facts"]
     assert "Metadata" not in [section["title"] for section in shown["sections"]]

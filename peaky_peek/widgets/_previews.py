@@ -32,7 +32,8 @@ def preview(events: Sequence[Event]) -> str:
     target = _target(events)
     parts = [_opening(events[0]), *(_closing(event) for event in events[1:])]
     told = " → ".join(part for part in parts if part not in ("", target))
-    return one_line(" ".join(part for part in (target and f"⇒ {target}", _server(events), told) if part))
+    told = " ".join(part for part in (_server(events), told) if part)
+    return one_line(" · ".join(part for part in (target and f"⇒ {target}", told) if part))
 
 
 def brief(value: Any, depth: int = 0) -> str:
