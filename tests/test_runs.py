@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections import Counter
 from contextvars import Context, copy_context
 from typing import Any
@@ -214,3 +216,20 @@ def test_the_task_of_a_run_shows_no_half_of_a_secret(store: Database) -> None:
     (task,) = store.connection().execute("SELECT task FROM sessions").fetchone()
     assert task.startswith("x" * 140)
     assert "sk-proj" not in task
+
+
+def test_what_a_tool_gave_is_not_kept_until_the_garbage_collector_comes(store: Database) -> None:
+    class Result:
+        """Something large."""
+
+    @pp.tool
+    def look_up() -> Result:
+        return Result()
+
+    gc.collect()
+    gc.disable()
+    try:
+        kept = weakref.ref(look_up())
+        assert kept() is None
+    finally:
+        gc.enable()

@@ -58,7 +58,7 @@ class CallSpan:
             error = self.failure if error is None else error
             if self.inside is None or os.getpid() != self._opened_in:  # a forked child leaves the answer to its parent
                 return
-            self.inside.closed = True
+            self.inside.closed, self.inside.tool = True, None  # or both would wait for the garbage collector
             if context.paused:
                 return
             took = (time.perf_counter_ns() - self._started_at) / 1e6
