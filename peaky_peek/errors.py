@@ -58,6 +58,10 @@ class ProgramNotFound(PeekError, LookupError):
     """What `jupyter peek run` should run is no program."""
 
 
+class NotInstalled(PeekError, ImportError):
+    """Something is asked for that needs a library that is not installed; the message says which."""
+
+
 class StoreReadOnly(PeekError):
     """The store's folder cannot be written."""
 

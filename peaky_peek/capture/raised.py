@@ -12,6 +12,7 @@ from peaky_peek import encoding
 
 _MARK = "__peaky_peek__"
 """On classes that are made here."""
+_LONGEST_LITERAL = 10_000  # characters: a recording may be anybody's, and a parser is no place for all that is in it
 
 
 def facts(error: BaseException) -> dict[str, Any]:
@@ -86,6 +87,6 @@ def _literal(message: str) -> Any:
     import ast  # only a tape that is played needs it
 
     try:
-        return ast.literal_eval(message)
+        return ast.literal_eval(message) if len(message) <= _LONGEST_LITERAL else message
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         return message
