@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     )
     from peaky_peek.graphs import graph
     from peaky_peek.interop import load
+    from peaky_peek.widgets._linking import link
     from peaky_peek.widgets.tree import tree
 
 _LAZY = {
@@ -50,7 +51,7 @@ _LAZY = {
     "label": "peaky_peek.capture.labels", "demo": "peaky_peek.demo", "graph": "peaky_peek.graphs",
     "lint": "peaky_peek.analysis.lint",
     "load": "peaky_peek.interop", "tree": "peaky_peek.widgets.tree", "set_price": "peaky_peek.capture.pricing",
-    "tape": "peaky_peek.capture.tape",
+    "tape": "peaky_peek.capture.tape", "link": "peaky_peek.widgets._linking",
     "load_ipython_extension": "peaky_peek.magics", "unload_ipython_extension": "peaky_peek.magics",
     **dict.fromkeys(
         ("ALL", "SCHEMA", "decisions", "event", "events", "llm_calls", "messages", "session", "sessions", "tool_calls"),
@@ -60,9 +61,9 @@ _LAZY = {
 __version__ = "0.1.0"
 __all__ = [
     "ALL", "SCHEMA", "Alert", "BudgetExceeded", "NotOnTape", "PeekError", "PeekWarning", "TraceContext", "decisions",
-    "delete", "demo", "event", "events", "graph", "init", "label", "lint", "llm", "llm_calls", "load", "messages",
-    "off_event", "on_event", "pause", "session", "sessions", "set_price", "start_session", "status", "tape", "tool",
-    "tool_calls", "trace", "trace_session", "tree", "uninstall",
+    "delete", "demo", "event", "events", "graph", "init", "label", "link", "lint", "llm", "llm_calls", "load",
+    "messages", "off_event", "on_event", "pause", "session", "sessions", "set_price", "start_session", "status", "tape",
+    "tool", "tool_calls", "trace", "trace_session", "tree", "uninstall",
 ]  # fmt: skip
 
 

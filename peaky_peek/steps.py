@@ -102,6 +102,14 @@ def matching(db: Database, frame: pd.DataFrame, query: str) -> Mask:
     return matches
 
 
+def event_order(db: Database, frame: pd.DataFrame) -> list[str]:
+    """Return the ids of the events that a frame from `steps` is made of, in the order in which they happened."""
+    events = join(read(db, frame.attrs["session_ids"]))
+    in_order = np.argsort(events.numbers["position"], kind="stable")
+    known = set(frame["event_id"]) | set(frame["close_id"].dropna())
+    return [event_id for event_id in events.texts["event_id"][in_order].tolist() if event_id in known]
+
+
 def _with_nested(db: Database, session_id: str) -> tuple[list[str], Rows, Mask]:
     """Return a session and those nested in it: ids, the place of the one around each (-1 for the first), who runs."""
     sql = """

@@ -30,6 +30,10 @@ from peaky_peek.widgets import _details, _outline, _previews, _text, _wire
 
 GOLDEN = Path(__file__).parent / "fixtures" / "wire"
 _EXPECTED = ("parent", "event_type", "name", "failed", "running", "derived")
+_PACKED: dict[str, Any] = {
+    "columns": {"row": [0, 70_000, -1], "share": [0.5, 0.25, 1.0], "shown": [True, False, True]},
+    "texts": {"label": ["planner", "", "Prüfer 🙂"]},
+}
 _START = 1_700_000_000_000_000
 
 
@@ -194,6 +198,9 @@ def golden() -> dict[str, Any]:
     title = _outline.title("refund_agent", "failed", 61_700.0, steps)
     columns, packed = _wire.columns(steps)
     mask, bits = _wire.mask(steps["failed"].to_numpy(), "failed")
+    packed_message, packed_buffers = _wire.packed(
+        "lanes", {"zoom": 2}, _PACKED["columns"], _PACKED["texts"], {"type": "lanes"}
+    )
     rows = _outline.shown_rows([], [], len(steps))
     durations = [None, 0, 0.042, 0.42, 9.96, 12, 842, 999.4, 999.5, 12_340, 59_949, 59_950, 192_000, 7_380_000]
     dollars = [None, 0, 0.0000004, 0.000042, 0.0001, 0.01234, 0.5, 0.99999, 1, 1.5, 1234.567]
@@ -205,6 +212,7 @@ def golden() -> dict[str, Any]:
             "expect": {name: steps[name].tolist() for name in _EXPECTED},
         },
         "mask": {"message": mask, "buffers": _base64(bits), "expect": steps["failed"].tolist()},
+        "packed": {"message": packed_message, "buffers": _base64(packed_buffers), "expect": _PACKED},
         "previews": {"type": "previews", "start": 0, "texts": previews},
         "details": [
             _details.details(row, step, of_step)

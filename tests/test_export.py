@@ -132,7 +132,7 @@ def _is_own(url: str) -> bool:
 def drawn(page: Page, path: Path) -> None:
     """Open an exported page and wait until its tree is painted."""
     page.goto(path.as_uri())
-    until(page, "document.querySelector('.pp-tree')?.__peek.firstPaintMs != null")
+    until(page, "document.querySelector('.pp-root')?.__peek.firstPaintMs != null")
 
 
 def until(page: Page, expression: str) -> None:
@@ -144,7 +144,7 @@ def until(page: Page, expression: str) -> None:
 
 
 def click(page: Page, row: int) -> None:
-    rect = page.evaluate("row => document.querySelector('.pp-tree').__peek.rowRect(row).toJSON()", row)
+    rect = page.evaluate("row => document.querySelector('.pp-root').__peek.rowRect(row).toJSON()", row)
     page.mouse.click(rect["x"] + 60, rect["y"] + rect["height"] / 2)
     page.keyboard.press("Enter")
 

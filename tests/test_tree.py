@@ -20,7 +20,8 @@ from peaky_peek.errors import EventNotFound, PeekError, QueryError, SessionNotFo
 from peaky_peek.events import AgentStart, ToolCall, ToolResult
 from peaky_peek.store.database import Database
 from peaky_peek.widgets import _base
-from peaky_peek.widgets.tree import SET_IN_PYTHON, DecisionTree
+from peaky_peek.widgets._session_widget import SET_IN_PYTHON
+from peaky_peek.widgets.tree import DecisionTree
 from tests.example_steps import example_events
 from tests.recordings import Run
 

@@ -310,7 +310,7 @@ def test_a_closed_view_leaves_nothing_behind(show: Show) -> None:
 def test_folded_it_is_one_line_that_asks_for_nothing_and_unfolds_in_place(show: Show) -> None:
     page = show()
     page.evaluate("model.set('expanded', false)")
-    assert page.locator(".pp-tree").bounding_box()["height"] < 40
+    assert page.locator(".pp-root").bounding_box()["height"] < 40
     assert page.get_by_text("support_agent").is_visible()
     assert page.get_by_text("6 steps · 2 failed").is_visible()
     page.evaluate("sent.length = 0")

@@ -33,6 +33,7 @@ const answers = {
     else say({ type: "error", message: "There is no such step.", request });
   },
   more: (request) => say({ ...request, text: "all of it" }),
+  bye() {},
 };
 window.sent = [];
 window.widget = widget;
@@ -54,7 +55,7 @@ window.setMask = (rows) => {
 };
 window.started = performance.now();
 window.cleanup = widget.render({ model, el: document.getElementById("mount") });
-document.querySelector(".pp-tree").id = "tree";
+document.querySelector(".pp-root").id = "tree";
 """
 
 

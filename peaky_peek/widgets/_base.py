@@ -22,7 +22,8 @@ STATIC = Path(__file__).parent / "static"
 class PeekWidget(anywidget.AnyWidget):
     """The base of the widgets; a subclass names its bundle: `class DecisionTree(PeekWidget, bundle="tree")`.
 
-    Messages may arrive in a thread of the kernel's while a cell runs: `_lock` is held wherever state changes.
+    Messages may arrive in a thread of the kernel's while a cell runs: `_lock` is held wherever state changes. It is one
+    for all widgets, because they change each other.
     """
 
     height = traitlets.Int(480, min=120, max=5_000, help="Height of the drawing in pixels.").tag(sync=True)
@@ -31,6 +32,7 @@ class PeekWidget(anywidget.AnyWidget):
     _outline = traitlets.List(traitlets.Dict()).tag(sync=True)
 
     _bundle: ClassVar[str] = ""
+    _lock: ClassVar[threading.RLock] = threading.RLock()
 
     def __init_subclass__(cls, bundle: str = "", **kwargs: Any) -> None:
         cls._bundle = bundle or cls._bundle
@@ -44,7 +46,6 @@ class PeekWidget(anywidget.AnyWidget):
                 f"The widget's script {self._bundle}.js was never built: reinstall peaky-peek-jupyter, "
                 "or in a checkout run `npm ci && npm run build` in peaky_peek/js and restart the kernel."
             )
-        self._lock = threading.RLock()
         super().__init__(**kwargs)
         self.on_msg(self._receive)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,11 @@ class Recording:
 
     def __len__(self) -> int:
         return len(self.steps)
+
+    @functools.cached_property
+    def event_order(self) -> list[str]:
+        """The ids of all events of the session and those nested in it, in the order in which they happened."""
+        return stepping.event_order(self.db, self.steps)
 
     def title(self) -> dict[str, Any]:
         """Return the headline; in an empty store, how to begin."""

@@ -6,6 +6,7 @@ on request.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from peaky_peek.vocabulary import FAMILIES, FAMILY_COLORS
 from peaky_peek.widgets._text import one_line
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 Message = tuple[dict[str, Any], list[bytes]]
 """The content of a message, and its buffers."""
@@ -72,9 +73,48 @@ def no_mask(rows: int) -> Message:
     return {"type": "mask", "query": "", "count": rows, "active": False}, []
 
 
+def packed(
+    kind: str,
+    facts: Mapping[str, Any] | None = None,
+    columns: Mapping[str, ArrayLike] | None = None,
+    texts: Mapping[str, Iterable[str]] | None = None,
+    request: Any = None,
+) -> Message:
+    """Return a `packed` message, for whatever a view needs beyond the steps, and its buffers.
+
+    Args:
+        kind: what it is; the view knows it by this name.
+        facts: small things, as JSON.
+        columns: arrays of numbers, sent as bytes; int64 and bool become int32 and uint8, which a browser reads faster.
+        texts: columns of texts, sent as one block of UTF-8 each, with offsets.
+        request: the request that this answers, None when nobody asked.
+    """
+    arrays = {name: _portable(np.asarray(column)) for name, column in (columns or {}).items()}
+    encoded = {name: [text.encode("utf-8", "replace") for text in column] for name, column in (texts or {}).items()}
+    message = {
+        "type": "packed",
+        "version": VERSION,
+        "kind": kind,
+        "facts": dict(facts or {}),
+        "columns": [[name, array.dtype.str.lstrip("<|")] for name, array in arrays.items()],
+        "texts": list(encoded),
+        "request": request,
+    }
+    buffers = [array.tobytes() for array in arrays.values()]
+    for column in encoded.values():
+        buffers += [np.cumsum([0, *map(len, column)], dtype="<u4").tobytes(), b"".join(column)]
+    return message, buffers
+
+
 def error(message: str, request: Any) -> Message:
     """Return the `error` message that answers a request."""
     return {"type": "error", "message": message, "request": request}, []
+
+
+def _portable(array: NDArray[Any]) -> NDArray[Any]:
+    """Return the array in a type that JavaScript has, little-endian."""
+    small = {"i8": "<i4", "u8": "<u4", "b1": "u1"}.get(array.dtype.str[1:])
+    return array.astype(small or array.dtype.newbyteorder("<"))
 
 
 def _names(steps: pd.DataFrame) -> pd.Series:

@@ -39,12 +39,12 @@ def test_the_line_lives_while_the_cell_runs_and_unfolds_where_it_stands(lab: Lab
     assert not lab.find(".pp-canvas").is_visible()
     lab.screenshot("peek_folded")
     lab.find(".pp-title").click()
-    lab.page.wait_for_function("document.querySelector('.pp-tree')?.__peek.rowRect(7)")
+    lab.page.wait_for_function("document.querySelector('.pp-root')?.__peek.rowRect(7)")
 
 
 def test_a_cell_that_raises_shows_its_tree_and_its_own_traceback(lab: Lab) -> None:
     lab.open(lab.write("raises.ipynb", SET_UP.format(name="raises"), "%%peek division\nadd(1, 1)\n1 / 0"))
     lab.command("notebook:run-all-cells")
     lab.find(".pp-title", "failed").wait_for()
-    lab.page.wait_for_function("document.querySelector('.pp-tree')?.__peek.rowRect(2)")
+    lab.page.wait_for_function("document.querySelector('.pp-root')?.__peek.rowRect(2)")
     assert lab.find(".jp-RenderedText", "ZeroDivisionError").count() == 1

@@ -13,5 +13,5 @@ QUICKSTART = Path(__file__).parents[2] / "notebooks" / "01_quickstart.ipynb"
 def test_the_quickstart_opens_runs_and_shows_its_trees(lab: Lab) -> None:
     lab.open(Path(shutil.copy(QUICKSTART, lab.folder / "notebooks")))
     lab.run_all()
-    lab.find(".pp-tree", "1 failed").first.scroll_into_view_if_needed()
-    lab.page.wait_for_function("document.querySelector('.pp-tree').__peek.rowRect(0)")
+    lab.find(".pp-root", "1 failed").first.scroll_into_view_if_needed()
+    lab.page.wait_for_function("document.querySelector('.pp-root').__peek.rowRect(0)")

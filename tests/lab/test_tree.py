@@ -51,13 +51,13 @@ def run(lab: Lab, name: str, record: str = RECORD) -> Path:
 
 
 def drawn(lab: Lab) -> None:
-    lab.page.wait_for_function("document.querySelector('.pp-tree')?.__peek.rowRect(0)")
+    lab.page.wait_for_function("document.querySelector('.pp-root')?.__peek.rowRect(0)")
 
 
 def click(lab: Lab, row: int, times: int = 1) -> None:
     x, y, width, height = lab.page.evaluate(
         """(row) => {
-          const { x, y, width, height } = document.querySelector(".pp-tree").__peek.rowRect(row);
+          const { x, y, width, height } = document.querySelector(".pp-root").__peek.rowRect(row);
           return [x, y, width, height];
         }""",
         row,
@@ -87,7 +87,7 @@ def test_a_step_can_be_read_in_the_light_and_in_the_dark(lab: Lab) -> None:
     lab.theme("dark")
     lab.page.wait_for_function(
         """() => {
-          const canvas = document.querySelector(".pp-tree canvas");
+          const canvas = document.querySelector(".pp-root canvas");
           const corner = canvas.getContext("2d").getImageData(canvas.width - 2, canvas.height - 2, 1, 1);
           return corner.data[0] + corner.data[1] + corner.data[2] < 200;
         }"""
@@ -100,7 +100,7 @@ def test_a_saved_notebook_shows_the_run_again_without_being_run(lab: Lab) -> Non
     path = run(lab, "saved")
     lab.save()
     lab.open(path)
-    lab.find(".pp-tree", "showing the saved outline").wait_for()
+    lab.find(".pp-root", "showing the saved outline").wait_for()
     drawn(lab)
 
 
@@ -121,6 +121,6 @@ def test_hostile_text_is_shown_and_does_nothing(lab: Lab) -> None:
         lab.find(".pp-content:not(.pp-loading) .pp-step").wait_for()
     lab.save()
     lab.open(path)
-    lab.find(".pp-tree", "showing the saved outline").wait_for()
+    lab.find(".pp-root", "showing the saved outline").wait_for()
     drawn(lab)
     assert lab.page.evaluate("window.hurt") is None

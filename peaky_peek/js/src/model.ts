@@ -1,4 +1,5 @@
 /** anywidget's model with types: subscriptions that can be taken back, and questions that notice when nobody answers. */
+import type { Packed } from "./packed";
 import { decode, type Reply, type Request } from "./wire";
 
 /** A row of the saved outline, as ready text, or a gap where steps were left out. */
@@ -26,6 +27,8 @@ export interface Title {
 export interface State {
   _rows: number[];
   _query: string;
+  /** Index of the event that time stands at; -1 when nobody moved it. */
+  _position: number;
   _outline: OutlineRow[];
   _title: Title;
   height: number;
@@ -47,7 +50,13 @@ export interface AnyModel {
 
 export type Unsubscribe = () => void;
 
-type Question = Exclude<Request, { type: "hello" | "refresh" }>;
+type Question = Exclude<Request, { type: "hello" | "bye" | "refresh" }>;
+
+/** A request of one view only, answered by a packed message that repeats it, or by an error. */
+export interface OwnRequest {
+  type: string;
+  [argument: string]: unknown;
+}
 
 const PATIENCE_MS = 5_000;
 const SILENCE = "The kernel has not answered. It may be busy or gone.";
@@ -75,7 +84,7 @@ export class Model {
     });
   }
 
-  send(request: Request): void {
+  send(request: Request | OwnRequest): void {
     this.any.send(request);
   }
 
@@ -89,6 +98,22 @@ export class Model {
     answered: (reply: Extract<Reply, { type: K }>) => void,
     failed: (sentence: string) => void,
   ): Unsubscribe {
+    const isAnswer = (reply: Reply) => reply.type === request.type && matches(reply as Extract<Reply, { type: K }>);
+    return this.wait(request, isAnswer, answered as (reply: Reply) => void, failed);
+  }
+
+  /** The same for what one view only asks: the answer is the packed message that repeats the request. */
+  fetch(request: OwnRequest, answered: (reply: Packed) => void, failed: (sentence: string) => void): Unsubscribe {
+    const isAnswer = (reply: Reply) => reply.type === "packed" && same(reply.request, request);
+    return this.wait(request, isAnswer, answered as (reply: Reply) => void, failed);
+  }
+
+  private wait(
+    request: { type: string },
+    isAnswer: (reply: Reply) => boolean,
+    answered: (reply: Reply) => void,
+    failed: (sentence: string) => void,
+  ): Unsubscribe {
     const timer = setTimeout(() => failed(SILENCE), PATIENCE_MS);
     const stop = () => {
       clearTimeout(timer);
@@ -98,12 +123,12 @@ export class Model {
       if (reply.type === "error" && same(reply.request, request)) {
         stop();
         failed(reply.message);
-      } else if (reply.type === request.type && matches(reply as Extract<Reply, { type: K }>)) {
+      } else if (isAnswer(reply)) {
         stop();
-        answered(reply as Extract<Reply, { type: K }>);
+        answered(reply);
       }
     });
-    this.send(request);
+    this.any.send(request);
     return stop;
   }
 

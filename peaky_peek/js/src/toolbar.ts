@@ -1,4 +1,5 @@
-/** The lines above the tree: what the session was and how it ended, the filter, and the buttons. */
+/** The lines above a view: what the session was and how it ended, the filter, and the buttons. */
+import { tool } from "./buttons";
 import { element } from "./dom";
 import { count } from "./format";
 import type { Title } from "./model";
@@ -8,29 +9,14 @@ export interface Actions {
   fold(): void;
   /** The user typed a query. */
   query(text: string): void;
-  /** The user is done with the filter and goes back to the tree. */
+  /** The user is done with the filter and goes back to the view. */
   leave(): void;
   refresh(): void;
   nextFailure(): void;
-  expandAll(): void;
-  collapseAll(): void;
-  zoom(factor: number): void;
-  resetZoom(): void;
 }
 
 const TYPING_MS = 200;
 
-/** One path each, in a box of 16. */
-const GLYPHS = {
-  fold: "M6 4l4.5 4L6 12",
-  refresh: "M12.5 8a4.5 4.5 0 1 1-1.4-3.2M12.6 2.2v3h-3",
-  failure: "M5.5 2l5 5m0-5l-5 5M4.5 10l3.5 3.5L11.5 10",
-  expand: "M4 6.5L8 3l4 3.5M4 9.5L8 13l4-3.5",
-  collapse: "M4 3l4 3.5L12 3M4 13l4-3.5L12 13",
-  out: "M3.5 8h9",
-  usual: "M3 4h10M3 8h10M3 12h10",
-  in: "M3.5 8h9M8 3.5v9",
-};
 const STATUS = { completed: "✓", failed: "✕", running: "●", interrupted: "■" };
 
 export class Toolbar {
@@ -45,7 +31,11 @@ export class Toolbar {
   private readonly failed = element("span", "");
   private typing: ReturnType<typeof setTimeout> | undefined;
 
-  constructor(private readonly actions: Actions) {
+  constructor(
+    private readonly actions: Actions,
+    /** The view's own buttons. */
+    own: readonly HTMLElement[],
+  ) {
     this.fold = tool("fold", "The steps of this session", actions.fold);
     this.fold.classList.add("pp-fold");
     this.title.addEventListener("click", () => {
@@ -74,12 +64,7 @@ export class Toolbar {
       element("div", "pp-filter-box", this.input, this.matches),
       this.refresh,
       this.failures,
-      group(tool("expand", "Expand all", actions.expandAll), tool("collapse", "Collapse all", actions.collapseAll)),
-      group(
-        tool("out", "Smaller rows (-)", () => actions.zoom(0.8)),
-        tool("usual", "Usual size (0)", actions.resetZoom),
-        tool("in", "Larger rows (+)", () => actions.zoom(1.25)),
-      ),
+      ...own,
     );
     const headline = element("div", "pp-headline", this.fold, this.title);
     this.element.append(element("div", "pp-bar", headline, tools), this.note);
@@ -154,24 +139,4 @@ export class Toolbar {
       this.actions.leave();
     }
   }
-}
-
-function group(...buttons: HTMLElement[]): HTMLElement {
-  return element("div", "pp-group", ...buttons);
-}
-
-function tool(glyph: keyof typeof GLYPHS, title: string, pressed: () => void): HTMLButtonElement {
-  const made = element("button", "pp-tool");
-  made.type = "button";
-  made.title = title;
-  made.setAttribute("aria-label", title);
-  made.addEventListener("click", pressed);
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 16 16");
-  svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  path.setAttribute("d", GLYPHS[glyph]);
-  svg.append(path);
-  made.append(svg);
-  return made;
 }

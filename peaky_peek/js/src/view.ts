@@ -1,5 +1,6 @@
 /** The tree on its canvas: what is selected, where the keyboard is, and what follows from a click or a key. */
 import { Reader } from "./aria";
+import { group, tool } from "./buttons";
 import { Surface } from "./canvas";
 import { element } from "./dom";
 import { HEADER } from "./geometry";
@@ -8,25 +9,24 @@ import { Outline } from "./layout";
 import type { Unsubscribe } from "./model";
 import { followPointer } from "./pointer";
 import { Scene } from "./scene";
+import type { Host, View } from "./shell";
 import type { Theme } from "./theme";
-import { Viewport } from "./viewport";
+import { ROW, Viewport } from "./viewport";
 import type { Columns } from "./wire";
 
-export interface Host {
-  /** The user selected rows. */
-  selected(rows: number[]): void;
-  /** The user wants to read a row. */
-  inspect(row: number): void;
-  focusFilter(): void;
-  escape(): void;
-  /** The view came into the page, or has another size. */
-  resized(): void;
-  /** A frame was painted. */
-  painted(): void;
-}
-
-export class TreeView {
+export class TreeView implements View {
   readonly element = element("div", "pp-canvas");
+  readonly buttons = [
+    group(
+      tool("expand", "Expand all", () => this.change((outline) => outline.expandAll())),
+      tool("collapse", "Collapse all", () => this.change((outline) => outline.collapseAll())),
+    ),
+    group(
+      tool("out", "Smaller rows (-)", () => this.zoom(0.8)),
+      tool("usual", "Usual size (0)", () => this.resetZoom()),
+      tool("in", "Larger rows (+)", () => this.zoom(1.25)),
+    ),
+  ];
   readonly viewport = new Viewport();
   scene: Scene | null = null;
   private readonly surface: Surface;
@@ -62,6 +62,23 @@ export class TreeView {
     });
     this.measure();
     this.surface.draw();
+  }
+
+  get failures(): number {
+    return this.scene?.outline.failures ?? 0;
+  }
+
+  /** As high as its rows. */
+  get naturalHeight(): number {
+    return HEADER + Math.max(3, this.scene?.columns.rows ?? 0) * ROW + 2;
+  }
+
+  get visibleRows(): number {
+    return this.scene?.outline.count ?? 0;
+  }
+
+  focus(): void {
+    this.element.focus({ preventScroll: true });
   }
 
   get frameTimes(): number[] {
@@ -135,7 +152,7 @@ export class TreeView {
     return new DOMRect(box.x, box.y + HEADER + this.viewport.y(place), box.width, this.viewport.rowHeight);
   }
 
-  close: Unsubscribe = () => {
+  readonly close: Unsubscribe = () => {
     this.stop.abort();
     this.surface.close();
   };

@@ -1,6 +1,7 @@
 /** The browser's half of the wire contract; `peaky_peek/widgets/_wire.py` is the other. Nothing else knows it. */
 
 import * as format from "./format";
+import { aligned, type Bytes, bytes, type Packed, unpack } from "./packed";
 
 export const WIRE_VERSION = 1;
 
@@ -9,8 +10,6 @@ export const SUSPECT = 2;
 export const DERIVED = 4;
 export const RUNNING = 8;
 export const CANCELLED = 16;
-
-type Bytes = DataView | ArrayBuffer | Uint8Array;
 
 /** One row per step, in preorder. Unknown durations and costs are NaN. */
 export interface Columns {
@@ -82,7 +81,8 @@ export interface Tagged {
 }
 
 export type Request =
-  | { type: "hello"; version: number }
+  | { type: "hello"; version: number; view: string }
+  | { type: "bye"; view: string }
   | { type: "refresh" }
   | { type: "previews"; start: number; stop: number }
   | { type: "details"; row: number }
@@ -94,6 +94,7 @@ export type Reply =
   | Details
   | { type: "more"; row: number; path: Path; text: string }
   | { type: "mask"; mask: Uint8Array | null; count: number }
+  | Packed
   | { type: "error"; message: string; request?: unknown };
 
 /** Returns what the kernel said, as an error when it cannot be understood, or null when it is none of our business. */
@@ -101,11 +102,13 @@ export function decode(message: unknown, buffers: readonly Bytes[]): Reply | nul
   const said = message as { type?: string; version?: number; rows?: number };
   switch (said?.type) {
     case "columns":
+    case "packed":
       if (said.version !== WIRE_VERSION) {
         const error = `The kernel speaks version ${said.version} of the view's protocol and this page version ${WIRE_VERSION}: restart the kernel and reload the page.`;
         return { type: "error", message: error };
       }
       try {
+        if (said.type === "packed") return unpack(message, buffers);
         return { type: "columns", columns: columns(Number(said.rows), buffers) };
       } catch {
         return { type: "error", message: "The recording arrived damaged: run the cell again." };
@@ -154,14 +157,4 @@ function columns(rows: number, buffers: readonly Bytes[]): Columns {
   }
   if (decoded.parent.some((parent, row) => parent >= row)) throw new RangeError("a parent follows its child");
   return decoded;
-}
-
-function bytes(view: Bytes): Uint8Array {
-  if (view instanceof ArrayBuffer) return new Uint8Array(view);
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-}
-
-/** A copy, because nothing promises that a buffer of a message starts at a multiple of its item size. */
-function aligned(view: Uint8Array): ArrayBuffer {
-  return view.slice().buffer;
 }

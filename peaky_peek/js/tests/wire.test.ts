@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { describe, expect, it, test } from "vitest";
 import { EVENT_TYPES, FAMILY_COLORS, familyOf } from "../src/vocabulary";
 import { CANCELLED, type Columns, DERIVED, decode, FAILED, RUNNING, SUSPECT, WIRE_VERSION } from "../src/wire";
 import { buffers, golden } from "./golden";
@@ -67,4 +67,22 @@ test("columns that arrive damaged are a sentence too", () => {
 test("other messages are passed over", () => {
   expect(decode({ type: "somebody else's" }, [])).toBeNull();
   expect(decode(null, [])).toBeNull();
+});
+
+describe("a packed message", () => {
+  const { message, buffers: encoded, expect: expected } = golden("packed");
+
+  it("brings numbers, texts and facts", () => {
+    const reply = decode(message, buffers(encoded));
+    if (reply?.type !== "packed") throw new Error("it was not understood");
+    expect([reply.kind, reply.facts, reply.request]).toEqual(["lanes", { zoom: 2 }, { type: "lanes" }]);
+    expect(Array.from(reply.columns.row)).toEqual(expected.columns.row);
+    expect(Array.from(reply.columns.share)).toEqual(expected.columns.share);
+    expect(Array.from(reply.columns.shown, Boolean)).toEqual(expected.columns.shown);
+    expect([0, 1, 2].map(reply.texts.label.at)).toEqual(expected.texts.label);
+  });
+
+  it("that has lost a column is an error", () => {
+    expect(decode(message, buffers(encoded.slice(1)))).toMatchObject({ type: "error" });
+  });
 });

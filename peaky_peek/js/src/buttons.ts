@@ -1,0 +1,34 @@
+/** The small buttons with a glyph that stand above a view. */
+import { element } from "./dom";
+
+/** One path each, in a box of 16. */
+export const GLYPHS = {
+  fold: "M6 4l4.5 4L6 12",
+  refresh: "M12.5 8a4.5 4.5 0 1 1-1.4-3.2M12.6 2.2v3h-3",
+  failure: "M5.5 2l5 5m0-5l-5 5M4.5 10l3.5 3.5L11.5 10",
+  expand: "M4 6.5L8 3l4 3.5M4 9.5L8 13l4-3.5",
+  collapse: "M4 3l4 3.5L12 3M4 13l4-3.5L12 13",
+  out: "M3.5 8h9",
+  usual: "M3 4h10M3 8h10M3 12h10",
+  in: "M3.5 8h9M8 3.5v9",
+};
+
+export function group(...buttons: HTMLElement[]): HTMLElement {
+  return element("div", "pp-group", ...buttons);
+}
+
+export function tool(glyph: keyof typeof GLYPHS, title: string, pressed: () => void): HTMLButtonElement {
+  const made = element("button", "pp-tool");
+  made.type = "button";
+  made.title = title;
+  made.setAttribute("aria-label", title);
+  made.addEventListener("click", pressed);
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 16 16");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  path.setAttribute("d", GLYPHS[glyph]);
+  svg.append(path);
+  made.append(svg);
+  return made;
+}
