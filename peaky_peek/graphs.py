@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from peaky_peek import frames
+from peaky_peek import causality, frames, store
 from peaky_peek.errors import PeekError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-KINDS = ("tree",)
+KINDS = ("tree", "causal")
 
 
 def graph(session: Any = None, kind: str = "tree") -> nx.DiGraph[str]:
@@ -24,7 +25,9 @@ def graph(session: Any = None, kind: str = "tree") -> nx.DiGraph[str]:
 
     Args:
         session: a reference to one or several sessions, or `ALL`; None for the newest.
-        kind: "tree" leads from each event to those that happened inside it.
+        kind: "tree" leads from each event to those that happened inside it, "causal" to those that it led to:
+            `peaky_peek.causality.KINDS` tells what counts. Of two events that several things connect, the edge has the
+            kind and weight of the surest, and the evidence of all.
 
     Raises:
         SessionNotFound: naming the closest.
@@ -34,14 +37,32 @@ def graph(session: Any = None, kind: str = "tree") -> nx.DiGraph[str]:
         raise PeekError(f"There is no graph of kind {kind!r}: choose from {', '.join(KINDS)}.")
     events = frames.events(session)
     attributes = {name: _python_values(events[name]) for name in events}
-    tree = nx.DiGraph()
-    tree.add_nodes_from(attributes["event_id"])
-    for (_, node), values in zip(tree.nodes(data=True), zip(*attributes.values(), strict=True), strict=True):
+    found = nx.DiGraph()
+    found.add_nodes_from(attributes["event_id"])
+    for (_, node), values in zip(found.nodes(data=True), zip(*attributes.values(), strict=True), strict=True):
         node.update(zip(attributes, values, strict=True))
+    if kind == "causal":
+        _add_causes(found, dict.fromkeys(attributes["session_id"]))
+        return found
     inside = zip(attributes["parent_id"], attributes["event_id"], strict=True)
-    known = ((parent, event) for parent, event in inside if parent in tree)
-    tree.add_edges_from(known, kind="parent", weight=1.0, evidence="parent_id")
-    return tree
+    known = ((parent, event) for parent, event in inside if parent in found)
+    found.add_edges_from(known, kind="parent", weight=1.0, evidence="parent_id")
+    return found
+
+
+def _add_causes(found: nx.DiGraph[str], session_ids: Iterable[str]) -> None:
+    """Add the edges that lead from causes to effects, the surest first."""
+    surest = {kind: rank for rank, kind in enumerate(causality.KINDS)}
+    for session_id in session_ids:
+        rows = causality.edges(store.current(), session_id)
+        rows = rows.sort_values("kind", key=lambda kinds: kinds.map(surest), kind="stable")
+        for source, target, *edge in zip(*(rows[name].tolist() for name in rows), strict=True):
+            if source not in found or target not in found:
+                continue
+            if not found.has_edge(source, target):
+                found.add_edge(source, target, **dict(zip(("kind", "weight", "evidence"), edge, strict=True)))
+            elif edge[2] not in found.edges[source, target]["evidence"]:
+                found.edges[source, target]["evidence"] += f"; {edge[2]}"
 
 
 def _python_values(column: pd.Series[Any]) -> list[Any]:

@@ -49,7 +49,7 @@ def steps(db: Database, session_id: str) -> pd.DataFrame:
         either of them), suspect (str), status (category), running (bool: opened, not closed, in a running session),
         derived (bool), family (category). `attrs["session_ids"]` names the sessions of the tree.
     """
-    session_ids, outer, is_open = _with_nested(db, session_id)
+    session_ids, outer, is_open = with_nested(db, session_id)
     parts = read(db, session_ids)
     events = join(parts)
     session_of = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
@@ -110,7 +110,7 @@ def event_order(db: Database, frame: pd.DataFrame) -> list[str]:
     return [event_id for event_id in events.texts["event_id"][in_order].tolist() if event_id in known]
 
 
-def _with_nested(db: Database, session_id: str) -> tuple[list[str], Rows, Mask]:
+def with_nested(db: Database, session_id: str) -> tuple[list[str], Rows, Mask]:
     """Return a session and those nested in it: ids, the place of the one around each (-1 for the first), who runs."""
     sql = """
         WITH RECURSIVE tree (session_id, around, is_open) AS (

@@ -108,6 +108,7 @@ SCHEMA = Schema(
         "event_type": EVENT_TYPE,
         **dict.fromkeys("name problem where code hint".split(), "str"),
     },
+    edges={**dict.fromkeys("source target kind".split(), "str"), "weight": "Float64", "evidence": "str"},
     messages={**_PLACE, "role": "str", "content": "object", "tool_calls": "object", "tool_call_id": "str"},
 )
 
