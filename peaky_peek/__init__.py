@@ -20,9 +20,10 @@ from peaky_peek.capture.decorators import llm, tool, trace
 from peaky_peek.capture.listeners import off_event, on_event
 from peaky_peek.capture.spans import TraceContext, start_session, trace_session
 from peaky_peek.capture.status import status
-from peaky_peek.errors import BudgetExceeded, NotOnTape, PeekError, PeekWarning
+from peaky_peek.errors import BudgetExceeded, LoopDetected, NotOnTape, PeekError, PeekWarning, RunStopped
 
 if TYPE_CHECKING:
+    from peaky_peek.analysis.alerts import alerts
     from peaky_peek.analysis.lint import lint
     from peaky_peek.capture.deletion import delete
     from peaky_peek.capture.labels import label
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from peaky_peek.widgets.tree import tree
 
 _LAZY = {
-    "delete": "peaky_peek.capture.deletion",
+    "alerts": "peaky_peek.analysis.alerts", "delete": "peaky_peek.capture.deletion",
     "label": "peaky_peek.capture.labels", "demo": "peaky_peek.demo", "graph": "peaky_peek.graphs",
     "lint": "peaky_peek.analysis.lint",
     "load": "peaky_peek.interop", "tree": "peaky_peek.widgets.tree", "set_price": "peaky_peek.capture.pricing",
@@ -60,14 +61,14 @@ _LAZY = {
 }  # fmt: skip
 __version__ = "0.1.0"
 __all__ = [
-    "ALL", "SCHEMA", "Alert", "BudgetExceeded", "NotOnTape", "PeekError", "PeekWarning", "TraceContext", "decisions",
-    "delete", "demo", "event", "events", "graph", "init", "label", "link", "lint", "llm", "llm_calls", "load",
-    "messages", "off_event", "on_event", "pause", "session", "sessions", "set_price", "start_session", "status", "tape",
-    "tool", "tool_calls", "trace", "trace_session", "tree", "uninstall",
+    "ALL", "SCHEMA", "Alert", "BudgetExceeded", "LoopDetected", "NotOnTape", "PeekError", "PeekWarning", "RunStopped",
+    "TraceContext", "alerts", "decisions", "delete", "demo", "event", "events", "graph", "init", "label", "link",
+    "lint", "llm", "llm_calls", "load", "messages", "off_event", "on_event", "pause", "session", "sessions",
+    "set_price", "start_session", "status", "tape", "tool", "tool_calls", "trace", "trace_session", "tree", "uninstall",
 ]  # fmt: skip
 
 
-_watching.RULES = "peaky_peek.analysis.alerts"
+_watching.RULES = "peaky_peek.analysis.rules"
 globals().pop("events", None)  # the module of the vocabulary; here the name means the frame, after a reload too
 
 

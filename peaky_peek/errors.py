@@ -46,8 +46,16 @@ class StoreUnreadable(PeekError):
     """The file is not a Peaky Peek store, or one of a newer version. It was left untouched."""
 
 
-class BudgetExceeded(PeekError):
+class RunStopped(PeekError):
+    """A run is ended because its user said what it may do: the two children say what it did."""
+
+
+class BudgetExceeded(RunStopped):
     """A run has spent what `pp.init(max_cost_usd=..., on_limit="raise")` allows; no further model call starts."""
+
+
+class LoopDetected(RunStopped):
+    """A run told to `stop_on="loop"` repeats itself without anything new; no further model or tool call starts."""
 
 
 class NotOnTape(PeekError, LookupError):

@@ -6,7 +6,7 @@ import sys
 from types import CodeType
 from typing import Any
 
-from peaky_peek.errors import BudgetExceeded, NotOnTape
+from peaky_peek.errors import NotOnTape, RunStopped
 
 
 def is_interrupt(error: BaseException) -> bool:
@@ -14,7 +14,7 @@ def is_interrupt(error: BaseException) -> bool:
 
     A time limit set with `signal.alarm` raises wherever the program happens to be, in the middle of a record too.
     """
-    if isinstance(error, (KeyboardInterrupt, BudgetExceeded, NotOnTape)):
+    if isinstance(error, (KeyboardInterrupt, RunStopped, NotOnTape)):
         return True
     try:
         handlers = _handlers()

@@ -42,7 +42,7 @@ def store(tmp_path: Path) -> Iterator[Database]:
     stores.use(None)
     context.forget_all()
     context.sample, context.paused = 1.0, 0
-    context.budget, context.stopped = None, False
+    context.limits, context.stopped = None, False
     context.CURRENT.set(None)
     faults.counts.clear()
     faults._first.clear()

@@ -18,8 +18,8 @@ def add_in_a_child() -> int:
 
 
 def spend(session: Any, *costs: float | None) -> None:
-    for cost in costs:
-        session.record_llm_request("m", [{"role": "user", "content": "Hi"}])
+    for number, cost in enumerate(costs):
+        session.record_llm_request("m", [{"role": "user", "content": f"Page {number}"}])
         session.record_llm_response("m", "Hello!", cost_usd=cost)
 
 
@@ -40,3 +40,17 @@ def ask_until_stopped(url: str) -> int:
             except pp.BudgetExceeded:
                 return number
     return 9
+
+
+@pp.tool
+def search(query: str) -> list[str]:
+    return []
+
+
+def search_in_a_child() -> str:
+    """Search for the same until the run is stopped, and return what is said then."""
+    while True:
+        try:
+            search("flights")
+        except pp.LoopDetected as stop:
+            return str(stop)

@@ -61,11 +61,12 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_page_about_alerts_is_true(tmp_path: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/alerts.md").read_text(), re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 4
+    assert len(blocks) == 6
     assert len([line for line in blocks[0].splitlines() if line]) <= 10
     ran = run("\n".join(blocks), PEAKY_PEEK_DB=str(tmp_path / "page.db"))
     assert ran.stderr.splitlines() == [
         "Peaky Peek: 4 searches in one run (agent)",
+        "Peaky Peek: loop x3: search_hotels with the same result (endless)",
         "Peaky Peek: $1.20 of $1.00 spent (researcher)",
         "Peaky Peek: $1.20 of $1.00 spent (runaway)",
     ]

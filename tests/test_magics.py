@@ -215,8 +215,25 @@ def test_a_cell_that_the_sample_leaves_out_shows_no_line(nb: Notebook, tmp_path:
 
 def test_an_option_that_does_not_exist_is_named_and_the_cell_runs(nb: Notebook) -> None:
     ran = nb.run("%%peek --wide\nadd(1, 1)")
-    assert ran.shown[0] == "%%peek has no option --wide: it is written %%peek [name] [--open] [-q].\n"
+    assert (
+        ran.shown[0]
+        == "%%peek has no option --wide: it is written %%peek [name] [--open] [-q] [--stop-on loop,cost].\n"
+    )
     assert ran.result == "2"
+
+
+def test_an_endless_cell_is_stopped_where_it_is_told_to_and_says_why_in_one_sentence(nb: Notebook) -> None:
+    ran = nb.run("%%peek endless --stop-on loop\nwhile True: add(1, 1)")
+    assert ran.status == "error"
+    assert (
+        ran.shown[-1]
+        == 'LoopDetected: loop x3: add with the same result: the run stops here because of stop_on="loop".'
+    )
+    assert nb.sessions()[0]["status"] == "failed"
+    assert types(nb, "endless").count("tool_result") == 3
+    free = nb.run("%%peek free --stop-on=cost\nadd(1, 1)")
+    assert free.shown[0].startswith('%%peek does not stop this cell: stop_on="cost" needs to know the limit: ')
+    assert free.result == "2"
 
 
 def test_a_cell_that_clears_its_output_still_ends_with_the_line(nb: Notebook) -> None:

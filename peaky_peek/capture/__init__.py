@@ -13,6 +13,6 @@
 | model calls on the wire | `transport` `streams` `calls` `background` `bodies` `providers` `pricing` |
 | HTTP clients other than httpx | `other_clients` `aiohttp_client` `lm15_client` |
 | from the event to the journal | `recorder` `history` `importance` `redaction` |
-| runs while they run | `watching` `listeners` `alerts` `spending` |
+| runs while they run | `watching` `listeners` `alerts` `spending` `limits` |
 | the agent never notices | `faults` `tracebacks` `recent` |
 """

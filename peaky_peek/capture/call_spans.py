@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Self
 
-from peaky_peek.capture import context, faults, raised, returned, spending
+from peaky_peek.capture import context, faults, limits, raised, returned
 from peaky_peek.capture.context import HERE, SILENT, Scope, inside, scope_for_event
 from peaky_peek.capture.spans import Paused, described_error, status_of
 from peaky_peek.capture.verbs import Common, Verbs, emit
@@ -38,8 +38,8 @@ class CallSpan:
             scope = None if context.paused else scope or scope_for_event()
             if context.tape is not None:
                 scope = scope or SILENT  # what is played is played where nothing is recorded too
-            if scope is not None and scope.session.budget is not None:
-                spending.stop_if_over(scope.session, look=self._is_model_call)
+            if scope is not None and scope.session.limits is not None:
+                limits.stop_if_beyond(scope.session, is_model_call=self._is_model_call)
             self._opened_in = os.getpid()
             self._started_at = time.perf_counter_ns()
             if scope is not None:

@@ -8,7 +8,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self
 
 from peaky_peek import ids
-from peaky_peek.capture import background, context, faults, providers, spending
+from peaky_peek.capture import background, context, faults, limits, providers
 from peaky_peek.capture.background import Waiting
 from peaky_peek.capture.bodies import Bodies
 from peaky_peek.capture.context import Scope, misplaced, now_us, scope_for_event
@@ -181,8 +181,8 @@ def begin(request: Any) -> Call | None:
     scope = scope_for_event()
     if scope is None or not scope.session.sampled:
         return None
-    if scope.session.budget is not None:
-        spending.stop_if_over(scope.session)
+    if scope.session.limits is not None:
+        limits.stop_if_beyond(scope.session)
     if scope.model is not None:
         scope.model.see()
     return Call(request, body, scope)
@@ -225,18 +225,20 @@ def hold(request: Any) -> None:
     """Stop a run where SDKs build a request: they take what is raised later for a fault of the network.
 
     Raises:
-        BudgetExceeded: it is a model call, and the run has spent more than it may.
+        RunStopped: it is a model call, and the run is beyond its limits.
         NotOnTape: a tape is played, and it is a model call that was not recorded.
     """
     if context.tape is not None:
         play(request)
     scope = context.here()
-    budget = context.budget if scope is None else scope.session.budget
-    if budget is None or not budget.stops or request.method != "POST" or not request.url.path.endswith(providers.PATHS):
+    allowed = context.limits if scope is None else scope.session.limits
+    if allowed is None or not allowed.stop_on:
+        return
+    if request.method != "POST" or not request.url.path.endswith(providers.PATHS):
         return
     scope = scope_for_event()
     if scope is not None:
-        spending.stop_if_over(scope.session)
+        limits.stop_if_beyond(scope.session)
 
 
 def _chosen(headers: Any, names: tuple[bytes, ...]) -> list[tuple[str, str]]:

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 from peaky_peek import store
 from peaky_peek.capture import faults, recorder
-from peaky_peek.capture.context import Budget, OpenSession, Scope
+from peaky_peek.capture.context import Limits, OpenSession, Scope
 
 
 class Carrier(NamedTuple):
     """What another process needs to know to record into a scope of this one; it can be pickled."""
 
-    session: tuple[str, str, str, bool, Budget | None]
-    """Id, name, root, whether it is sampled and what its run may cost."""
+    session: tuple[str, str, str, bool, Limits | None]
+    """Id, name, root, whether it is sampled and what its run may do."""
     parent_id: str | None
     agent: str | None
     inferred: bool
@@ -33,7 +33,7 @@ def inject(scope: Scope) -> Carrier:
         pickle.dumps(options)
     except Exception:  # noqa: BLE001 - rather not recorded there than recorded with secrets
         sampled, options = False, {}
-    session = (at.id, at.name, at.root_id, sampled, at.budget)
+    session = (at.id, at.name, at.root_id, sampled, at.limits)
     return Carrier(session, scope.parent_id, scope.agent, bool(scope.inferred), str(store.current().path), options)
 
 
@@ -48,5 +48,5 @@ def extract(carrier: Carrier) -> Scope:
 
 
 @functools.lru_cache(maxsize=1000)
-def _session(session_id: str, name: str, root_id: str, sampled: bool, budget: Budget | None) -> OpenSession:
-    return OpenSession(session_id, name, root_id, sampled, budget=budget)
+def _session(session_id: str, name: str, root_id: str, sampled: bool, limits: Limits | None) -> OpenSession:
+    return OpenSession(session_id, name, root_id, sampled, limits=limits)

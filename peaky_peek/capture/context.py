@@ -22,11 +22,12 @@ from peaky_peek.capture.recorder import active, recorder
 from peaky_peek.store.started import note_started
 
 
-class Budget(NamedTuple):
-    """What a root session with its sub-sessions and child processes may cost, and whether the agent is stopped then."""
+class Limits(NamedTuple):
+    """What a root session with its sub-sessions and child processes may cost, and what its agent is stopped for."""
 
-    max_cost_usd: float
-    stops: bool
+    max_cost_usd: float | None = None
+    stop_on: frozenset[str] = frozenset()
+    """Any of "cost" and "loop"."""
 
 
 @dataclass(slots=True, eq=False)
@@ -45,8 +46,14 @@ class OpenSession:
     """What events are put under whose place in it is only guessed."""
     raised: list[BaseException] = field(default_factory=list)
     """Exceptions on their way out, already recorded where they came from."""
-    budget: Budget | None = None
-    """What its run may cost."""
+    limits: Limits | None = None
+    """What its run may do now."""
+    general: Limits | None = None
+    """What it may do whichever agent is at work in it."""
+    stopping: list[frozenset[str]] = field(default_factory=list)
+    """What agents at work in it are to be stopped for."""
+    followed: bool = False
+    """Whether somebody looks at it while it runs."""
     framework: str | None = None
     """What its agent is built on, as far as known."""
     thread: str | None = None
@@ -150,8 +157,8 @@ stopped = False
 sample = 1.0
 tape: Callable[[], Any] | None = None
 """Gives the `Tape` that is played here; None while none is anywhere."""
-budget: Budget | None = None
-"""What each run begun now may cost."""
+limits: Limits | None = None
+"""What each run begun now may do."""
 origin: dict[str, Any] = {}
 """Session columns that are the same for every session begun now: the notebook and the cell. What `OUTSIDE` asks may
 know better."""
@@ -252,8 +259,8 @@ _STARTED_IN = "PEAKY_PEEK_PARENT"
 def for_programs(scope: Scope) -> dict[str, str]:
     """Return the environment variables that tell a program where it is started: see `started_in`."""
     path, session = str(store.current().path), scope.session
-    budget = None if session.budget is None else list(session.budget)  # orjson writes no named tuple
-    place = [path, session.id, session.root_id, session.sampled, budget, scope.parent_id]
+    limits = session.limits and [session.limits.max_cost_usd, [*session.limits.stop_on]]
+    place = [path, session.id, session.root_id, session.sampled, limits, scope.parent_id]
     return {"PEAKY_PEEK_DB": path, _STARTED_IN: orjson.dumps(place).decode()}
 
 
@@ -261,23 +268,25 @@ def started_in() -> Scope | None:
     """Return the scope of another program that this one was started in, if both record into the same store."""
     try:
         path, session_id, root_id, sampled, given, parent_id = orjson.loads(os.environ[_STARTED_IN])
-        allowed = Budget(*given) if given else None
-    except (KeyError, ValueError, TypeError):
+        allowed = Limits(given[0], frozenset(given[1])) if given else None
+    except (LookupError, ValueError, TypeError):
         return None
     if path != str(store.current().path):
         return None
-    return Scope(OpenSession(session_id, session_id, root_id, bool(sampled), budget=allowed), parent_id, None)
+    return Scope(OpenSession(session_id, session_id, root_id, bool(sampled), limits=allowed), parent_id, None)
 
 
 def begin(
-    name: str, *, session_id: str | None = None, parent: OpenSession | None = None, resume: bool = False, **fields: Any,
+    name: str, *, session_id: str | None = None, parent: OpenSession | None = None, resume: bool = False,
+    stop_on: frozenset[str] = frozenset(), **fields: Any,
 ) -> OpenSession:  # fmt: skip
     """Open a session and record that it began."""
     position = ids.new_position()
     session_id = session_id or ids.id_at(position)
     root = parent.root_id if parent else session_id
     sampled = parent.sampled if parent else _is_sampled(session_id if resume else os.urandom(8).hex())
-    session = OpenSession(session_id, name, root, sampled, budget=parent.budget if parent else budget)
+    general = stopping_on(parent.limits if parent else limits, stop_on)
+    session = OpenSession(session_id, name, root, sampled, limits=general, general=general)
     session.framework, session.thread, session.task = (fields.get(name) for name in ("framework", "thread", "task"))
     session.tape = played = None if tape is None else tape()
     if patch_others is not None:
@@ -303,6 +312,13 @@ def begin(
             end(session, "interrupted")
             raise
     return session
+
+
+def stopping_on(allowed: Limits | None, stop_on: frozenset[str]) -> Limits | None:
+    """Return limits that stop an agent for some more."""
+    if not stop_on:
+        return allowed
+    return Limits(allowed.max_cost_usd, allowed.stop_on | stop_on) if allowed else Limits(stop_on=stop_on)
 
 
 def _origin() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 from peaky_peek import store
-from peaky_peek.capture import autopatch, context, ending, faults, recorder, spending, watching
+from peaky_peek.capture import autopatch, context, ending, faults, limits, recorder, watching
 from peaky_peek.capture.redaction.choice import Redact, redactor_for
 from peaky_peek.errors import PeekWarning
 
@@ -20,7 +20,7 @@ from peaky_peek.errors import PeekWarning
 def init(
     db: str | os.PathLike[str] | None = None, redact: Redact = "secrets", sample: float = 1.0,
     max_payload_kb: float | None = None, *, max_cost_usd: float | None = None,
-    on_limit: Literal["warn", "raise"] = "warn",
+    on_limit: Literal["warn", "raise"] = "warn", stop_on: limits.StopOn = None,
 ) -> None:  # fmt: skip
     """Choose how to record. Optional; may be called again, and the last call wins.
 
@@ -36,6 +36,8 @@ def init(
         max_cost_usd: what a run (a root session with its sub-sessions and child processes) may cost in US dollars;
             the call that crosses it gets a `behavior_alert`, and one line says so.
         on_limit: "raise" stops the agent then: its next model or tool call raises `BudgetExceeded`.
+        stop_on: "loop" stops an agent that repeats itself without anything new: its next model or tool call raises
+            `LoopDetected`. "cost" is the same as `on_limit="raise"`. A list for both.
 
     Example:
         >>> import os, tempfile
@@ -44,7 +46,7 @@ def init(
     redactor_for(redact, key=bytes)  # what is wrong with it is said here
     if not 0 <= sample <= 1:
         raise ValueError(f"sample is a share of sessions, from 0 to 1, not {sample}.")
-    budget = spending.budget(max_cost_usd, on_limit)
+    allowed = limits.chosen(max_cost_usd, on_limit, stop_on)
     if db is not None or "PEAKY_PEEK_DB" not in os.environ or store.chosen():
         store.use(db)
     recorder.configure(redact=redact, max_payload_kb=max_payload_kb)
@@ -55,7 +57,7 @@ def init(
     if redact is None:
         _warn_once()
     context.sample, context.stopped = sample, False
-    _allow(budget)
+    _allow(allowed)
     autopatch.install()
 
 
@@ -67,14 +69,14 @@ def _warn_once() -> None:
     )  # fmt: skip
 
 
-def _allow(budget: context.Budget | None) -> None:
-    """Let every run cost so much, those that are open too."""
-    if budget != context.budget:
-        watching.catch_up()  # under the budget that holds up to here
-    context.budget = budget
+def _allow(allowed: context.Limits | None) -> None:
+    """Let every run do so much, those that are open too."""
+    if allowed != context.limits:
+        watching.catch_up()  # under the limits that hold up to here
+    context.limits = allowed
     for session in list(context.open_sessions.values()):
-        session.budget = budget
-        watching.watch(session)
+        session.general = allowed
+        limits.apply(session)
 
 
 _pausing = threading.RLock()

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, overload
 
+from peaky_peek.capture import limits
 from peaky_peek.capture.call_spans import LLMSpan, ToolSpan
 from peaky_peek.capture.context import tag_list
 from peaky_peek.capture.functions import Arguments, name_of, source_of
@@ -20,7 +21,7 @@ def trace(function: F, /) -> F: ...
 @overload
 def trace(
     *, name: str | None = None, framework: str | None = None, task: str | None = None, version: str | None = None,
-    tags: Iterable[str] = (), new_session: bool = False,
+    tags: Iterable[str] = (), new_session: bool = False, stop_on: limits.StopOn = None,
 ) -> Callable[[F], F]: ...  # fmt: skip
 def trace(function: Any = None, /, *, name: str | None = None, **options: Any) -> Any:
     """Record every call of an agent: a session, or inside one, an agent span in it.

@@ -17,7 +17,7 @@ def begin(request: Any) -> Call | None:
 
     Raises:
         NotOnTape: a tape is played, which gives its answers to httpx and aiohttp only.
-        BudgetExceeded: the run has spent more than it may.
+        RunStopped: the run is beyond its limits.
     """
     sent = _request(request)
     if sent is None:

@@ -65,7 +65,7 @@ def begin(sent: Request) -> Call | None:
 
     Raises:
         NotOnTape: a tape is played, and it was not recorded.
-        BudgetExceeded: the run has spent more than it may.
+        RunStopped: the run is beyond its limits.
     """
     calls.hold(sent)
     return calls.begin(sent)

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from peaky_peek import ids, store
-from peaky_peek.capture import context, faults, program
+from peaky_peek.capture import context, faults, limits, program
 from peaky_peek.capture.context import CURRENT, SILENT, OpenSession, Scope, open_around
 from peaky_peek.capture.recorder import recorder
 from peaky_peek.capture.tracebacks import of_application
@@ -40,6 +40,7 @@ class TraceContext(Verbs):
         thread: groups the sessions of one conversation.
         input: what the agent was given.
         code: its source.
+        stop_on: "loop", "cost" or both: what the agent is stopped for, as in `pp.init`.
 
     Example:
         >>> with TraceContext("weather_agent") as ctx:
@@ -57,6 +58,7 @@ class TraceContext(Verbs):
         self, agent_name: str = "agent", framework: str | None = None, session_id: str | None = None, *,
         resume: bool = False, new_session: bool = False, task: str | None = None, version: str | None = None,
         tags: Iterable[str] | None = None, thread: str | None = None, input: Any = None, code: str | None = None,  # noqa: A002
+        stop_on: limits.StopOn = None,
     ) -> None:  # fmt: skip
         self.name = agent_name
         self.output: Any = None
@@ -65,6 +67,7 @@ class TraceContext(Verbs):
         self._resume = resume
         self._new_session = new_session or session_id is not None
         self._input, self._code = input, code
+        self._stop_on = limits.reasons(stop_on, context.limits and context.limits.max_cost_usd)
         said = {"framework": framework, "task": task, "version": version, "tags": tags, "thread": thread}
         self._fields = {name: value for name, value in said.items() if value is not None}
         self._session: OpenSession | None = None
@@ -109,8 +112,15 @@ class TraceContext(Verbs):
             described = {**self._facts(), **self._fields, "input": self._input, "tags": tags}
             self._opening, self._owns_session = session_id or ids.new_id(), True
             self._session = context.begin(
-                self.name, session_id=self._opening, parent=parent, resume=self._resume, **described
+                self.name,
+                session_id=self._opening,
+                parent=parent,
+                resume=self._resume,
+                stop_on=self._stop_on,
+                **described,
             )
+        if self._stop_on and not self._owns_session:
+            limits.tighten(self._session, self._stop_on)
         self._session.raised.clear()
         scope = Scope(self._session, parent_id, self.name)
         self._start = emit(
@@ -149,6 +159,8 @@ class TraceContext(Verbs):
         faults.report(fault)
 
     def _leave(self) -> None:
+        if self._stop_on and self._session is not None and self._start is not None and not self._owns_session:
+            limits.loosen(self._session, self._stop_on)
         self._start = None
         if self._inside is not None:
             self._inside.closed = True

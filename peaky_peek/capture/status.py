@@ -39,7 +39,7 @@ def status() -> dict[str, Any]:
         "recording": not context.paused and not context.stopped,
         "open_sessions": runs,
         "cost_usd": sum(costs) if costs else None,
-        "max_cost_usd": None if context.budget is None else context.budget.max_cost_usd,
+        "max_cost_usd": None if context.limits is None else context.limits.max_cost_usd,
         "lost": 0 if active is None else active.lost,
         "faults": faults.counted(),
         "problem": None if active is None else active.problem,

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, TypedDict, TypeVar, Unpack, cast
 
 from peaky_peek import ids
-from peaky_peek.capture import context, faults, pairing, spending
+from peaky_peek.capture import context, faults, limits, pairing
 from peaky_peek.capture.context import OpenCall, Scope, misplaced, now_us
 from peaky_peek.capture.recorder import recorder
 from peaky_peek.events import (
@@ -118,7 +118,7 @@ class Verbs:
     """Records events into one scope. Every verb returns its event, which may be awaited."""
 
     _may_stop = True
-    """Whether a run over its budget is stopped as soon as an answer is recorded."""
+    """Whether a run beyond its limits is stopped as soon as an answer is recorded."""
 
     def _scope(self) -> Scope | None:
         raise NotImplementedError
@@ -141,8 +141,8 @@ class Verbs:
         """Record that a tool is called."""
         typed = {"tool_name": tool_name, "arguments": arguments, "call_id": call_id}
         scope = self._scope()
-        if scope is not None and scope.session.budget is not None:
-            spending.stop_if_over(scope.session, look=False)
+        if scope is not None and scope.session.limits is not None:
+            limits.stop_if_beyond(scope.session, is_model_call=False)
         return pairing.opened(emit(ToolCall, scope, common, typed), scope)
 
     def record_tool_result(
@@ -171,8 +171,8 @@ class Verbs:
             "stream": stream,
         }  # fmt: skip
         scope = self._scope()
-        if scope is not None and scope.session.budget is not None:
-            spending.stop_if_over(scope.session)
+        if scope is not None and scope.session.limits is not None:
+            limits.stop_if_beyond(scope.session)
         return pairing.opened(emit(LLMRequest, scope, common, typed), scope)
 
     def record_llm_response(
@@ -191,8 +191,8 @@ class Verbs:
         scope = self._scope()
         answered = pairing.closed(scope, common)
         response = emit(LLMResponse, scope, _answering(answered, common), typed)
-        if scope is not None and scope.session.budget is not None and self._may_stop:
-            spending.stop_if_over(scope.session)
+        if scope is not None and scope.session.limits is not None and self._may_stop:
+            limits.stop_if_beyond(scope.session)
         return response
 
     def record_error(

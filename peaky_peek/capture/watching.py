@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from peaky_peek import ids, store
-from peaky_peek.capture import context, faults, listeners, spending
+from peaky_peek.capture import context, faults, limits, listeners
 from peaky_peek.capture.alerts import Alert, Rule, event_of
-from peaky_peek.capture.context import SILENT, Budget, OpenSession
+from peaky_peek.capture.context import SILENT, Limits, OpenSession
 from peaky_peek.capture.recorder import recorder
 from peaky_peek.errors import PeekError
 from peaky_peek.events import BehaviorAlert, Event
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from peaky_peek.store.tail import Tail
 
 RULES = ""
-"""The dotted name of a module whose `rules(max_cost_usd)` makes the rules that watch a run."""
+"""The dotted name of a module whose `rules(limits)` makes the rules that watch a run."""
 _PAUSE = 0.05
 
 
@@ -41,8 +41,8 @@ class _Run:
     since: int
     rules: list[Rule] | None = None
     """Made when the first event is looked at."""
-    budget: Budget | None = None
-    """The one that the rules know of."""
+    limits: Limits | None = None
+    """Those that the rules know of."""
     alerts: set[str] = field(default_factory=set)
     """The ids of its alerts."""
     coming: set[str] = field(default_factory=set)
@@ -56,8 +56,8 @@ _roots: dict[str, str] = {}
 
 @faults.guarded
 def watch(session: OpenSession) -> None:
-    """Tell listeners and rules of a session that begins, if there are any."""
-    if not session.sampled or (not listeners.registered and session.budget is None):
+    """Tell listeners and rules of a session that begins, if anybody wants to know."""
+    if not session.sampled or not (listeners.registered or session.limits is not None or session.followed):
         return
     if session.root_id == session.id:
         run = _runs.setdefault(session.id, _Run(session, ids.new_position()))
@@ -68,6 +68,15 @@ def watch(session: OpenSession) -> None:
 
 
 context.watch = watch
+
+
+def follow(session_id: str) -> None:
+    """Let the rules watch a run of this process because somebody looks at it."""
+    session = context.open_sessions.get(session_id)
+    root = None if session is None else context.open_sessions.get(session.root_id)
+    if root is not None and not root.followed:
+        root.followed = True
+        watch(root)
 
 
 class _Thread:
@@ -150,11 +159,11 @@ class _Thread:
         over = [run.session for run in runs.values() if _is_over(run, tail)]
         types = frozenset().union(*(listener.types for listener in list(listeners.registered.values())))
         for run in runs.values():
-            if run.budget != run.session.budget:
-                run.rules, run.budget, run.since = None, run.session.budget, ids.new_position()
+            if run.limits != run.session.limits:
+                run.rules, run.limits, run.since = None, run.session.limits, ids.new_position()
                 met.discard(run.session.id)  # the new rules have all of it before them, and the listeners had it
             if run.rules is None:
-                run.rules = import_module(RULES).rules(run.budget.max_cost_usd if run.budget else None) if RULES else []
+                run.rules = import_module(RULES).rules(run.limits) if RULES else []
             types |= frozenset().union(*(rule.types for rule in run.rules), {"behavior_alert"})
         news = [root for root in runs if root not in met]
         for root in news:
@@ -216,8 +225,8 @@ def _record(run: _Run, alert: Alert, event: Event) -> None:
     run.alerts.add(made.id)
     run.coming.add(made.id)
     recorder().record(made)
-    if alert.alert_type == "cost_budget" and alert.signal and run.budget:
-        spending.note_over(run.session.id, run.budget, alert.signal)
+    if alert.signal and run.limits and (event.position > run.since or alert.alert_type != "loop"):
+        limits.note(run.session.id, run.limits, alert.alert_type, alert.signal)
     if alert.show:
         line = f"Peaky Peek: {alert.signal or alert.alert_type} ({run.session.name})"
         try:
@@ -229,9 +238,12 @@ def _record(run: _Run, alert: Alert, event: Event) -> None:
 _thread = _Thread()
 
 
-def settle() -> bool:
+def settle(wait: float = 2.0) -> bool:
     """Wait until listeners were told of all that is in the store; return whether that may have added alerts."""
-    return _thread.settle(2.0)
+    return _thread.settle(wait)
+
+
+limits.settle = settle
 
 
 def catch_up() -> None:

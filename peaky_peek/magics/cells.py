@@ -158,7 +158,12 @@ class _Cell:
         if context.paused:
             _say("This cell is not recorded: `%peek on` switches the recording on again.")
             return
-        self._span = self._make_span(wanted.name or self._name).__enter__()
+        try:
+            self._span = self._make_span(wanted.name or self._name, stop_on=wanted.stop_on)
+        except ValueError as problem:
+            _say(f"%%peek does not stop this cell: {problem}")
+            self._span = self._make_span(wanted.name or self._name)
+        self._span.__enter__()
         self._opens = wanted.opens
         scope = self._span._scope()
         if scope is not None and scope.session.sampled and not wanted.quiet:
@@ -183,8 +188,8 @@ class _Cell:
     def _name(self) -> str:
         return f"In [{self._number}]"
 
-    def _make_span(self, name: str) -> TraceContext:
-        return TraceContext(name, new_session=True, code=self._source)
+    def _make_span(self, name: str, stop_on: str = "") -> TraceContext:
+        return TraceContext(name, new_session=True, code=self._source, stop_on=stop_on)
 
     def _expand(self, text: str) -> str:
         """Fill in the user's `{variables}`; where the stack is not that deep, IPython leaves ours out of it."""

@@ -6,14 +6,18 @@ import re
 from typing import NamedTuple
 
 _LINE = re.compile(r"%%peek(?:[ \t]+(.*))?\s*")
+_STOP_ON = re.compile(r"(?:^|(?<=\s))--stop-on(?:=|\s+)(\S+)")
+_WRITTEN = "%%peek [name] [--open] [-q] [--stop-on loop,cost]"
 
 
 class Heading(NamedTuple):
-    """What `%%peek [name] [--open] [-q]` asks for."""
+    """What `%%peek [name] [--open] [-q] [--stop-on loop,cost]` asks for."""
 
     name: str
     opens: bool
     quiet: bool
+    stop_on: str
+    """What the cell is to be stopped for, as it was written."""
     problem: str | None
     """What cannot be read, as a sentence."""
 
@@ -35,12 +39,13 @@ def split(source: str) -> tuple[str | None, str]:
 
 def parse(text: str) -> Heading:
     """Read what stands after `%%peek`."""
-    words = text.split()
+    stop_on = " ".join(_STOP_ON.findall(text))
+    words = _STOP_ON.sub("", text).split()
     options = [word for word in words if word.startswith("-")]
     strange = [word for word in options if word not in ("--open", "-q")]
-    problem = f"%%peek has no option {strange[0]}: it is written %%peek [name] [--open] [-q]." if strange else None
+    problem = f"%%peek has no option {strange[0]}: it is written {_WRITTEN}." if strange else None
     name = " ".join(word for word in words if word not in options).strip("\"'")
-    return Heading(name, "--open" in options, "-q" in options, problem)
+    return Heading(name, "--open" in options, "-q" in options, stop_on, problem)
 
 
 def remove(lines: list[str]) -> list[str]:

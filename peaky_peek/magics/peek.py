@@ -39,10 +39,11 @@ class PeekMagics(Magics):
 
         At the top of a cell:
 
-            %%peek [name] [--open] [-q]
+            %%peek [name] [--open] [-q] [--stop-on loop,cost]
 
         records the cell as a session and shows one line that opens to its decision tree. It opens by itself when the
-        cell raises, and with --open; -q shows nothing.
+        cell raises, and with --open; -q shows nothing. --stop-on ends an agent that goes in circles, or costs more than
+        `pp.init(max_cost_usd=...)` allows.
         """
         if cell is None:
             return _shown(*line.split(None, 1))

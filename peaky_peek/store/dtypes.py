@@ -103,6 +103,13 @@ SCHEMA = Schema(
         "confidence": "Float64",
         **dict.fromkeys("alternatives evidence evidence_event_ids".split(), "object"),
     },
+    alerts={
+        **_PLACE,
+        **dict.fromkeys("alert_type severity signal".split(), "str"),
+        "failed": "boolean",
+        "recorded": "boolean",
+        "related_event_ids": "object",
+    },
     lint={
         **dict.fromkeys("event_id session_id".split(), "str"),
         "event_type": EVENT_TYPE,
