@@ -24,6 +24,7 @@ from peaky_peek.errors import BudgetExceeded, LoopDetected, NotOnTape, PeekError
 
 if TYPE_CHECKING:
     from peaky_peek.analysis.alerts import alerts
+    from peaky_peek.analysis.failures import failures
     from peaky_peek.analysis.lint import lint
     from peaky_peek.capture.deletion import delete
     from peaky_peek.capture.labels import label
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 _LAZY = {
     "alerts": "peaky_peek.analysis.alerts", "delete": "peaky_peek.capture.deletion",
     "label": "peaky_peek.capture.labels", "demo": "peaky_peek.demo", "graph": "peaky_peek.graphs",
-    "lint": "peaky_peek.analysis.lint",
+    "failures": "peaky_peek.analysis.failures", "lint": "peaky_peek.analysis.lint",
     "load": "peaky_peek.interop", "tree": "peaky_peek.widgets.tree", "set_price": "peaky_peek.capture.pricing",
     "tape": "peaky_peek.capture.tape", "link": "peaky_peek.widgets._linking",
     "load_ipython_extension": "peaky_peek.magics", "unload_ipython_extension": "peaky_peek.magics",
@@ -62,8 +63,8 @@ _LAZY = {
 __version__ = "0.1.0"
 __all__ = [
     "ALL", "SCHEMA", "Alert", "BudgetExceeded", "LoopDetected", "NotOnTape", "PeekError", "PeekWarning", "RunStopped",
-    "TraceContext", "alerts", "decisions", "delete", "demo", "event", "events", "graph", "init", "label", "link",
-    "lint", "llm", "llm_calls", "load", "messages", "off_event", "on_event", "pause", "session", "sessions",
+    "TraceContext", "alerts", "decisions", "delete", "demo", "event", "events", "failures", "graph", "init", "label",
+    "link", "lint", "llm", "llm_calls", "load", "messages", "off_event", "on_event", "pause", "session", "sessions",
     "set_price", "start_session", "status", "tape", "tool", "tool_calls", "trace", "trace_session", "tree", "uninstall",
 ]  # fmt: skip
 

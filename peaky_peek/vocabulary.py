@@ -4,6 +4,8 @@ from __future__ import annotations
 
 STATUSES = ("ok", "error", "cancelled")
 SESSION_STATUSES = ("running", "completed", "failed", "interrupted")
+SEVERITIES = ("low", "medium", "high", "critical")
+"""From the mildest to the worst."""
 CLOSES = {"agent_end": "agent_start", "llm_response": "llm_request", "tool_result": "tool_call"}
 """Which type closes which: the pair is shown as one step."""
 

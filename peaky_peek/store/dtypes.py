@@ -14,7 +14,7 @@ import pandas as pd
 
 from peaky_peek.encoding import as_text
 from peaky_peek.store.columns import EVENT_TYPES, MISSING
-from peaky_peek.vocabulary import SESSION_STATUSES, STATUSES
+from peaky_peek.vocabulary import SESSION_STATUSES, SEVERITIES, STATUSES
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +28,9 @@ class Schema(dict[str, dict[str, Any]]):
 
 EVENT_TYPE = pd.CategoricalDtype(EVENT_TYPES)
 STATUS = pd.CategoricalDtype(list(STATUSES))
+SEVERITY = pd.CategoricalDtype(list(SEVERITIES), ordered=True)
+TREND = pd.CategoricalDtype(["new", "rising", "steady", "falling"])
+FAILURE_KIND = pd.CategoricalDtype(["agent", "infrastructure"])
 SESSION_STATUS = pd.CategoricalDtype(list(SESSION_STATUSES))
 TIME = "datetime64[us, UTC]"
 DURATION = "timedelta64[us]"
@@ -95,6 +98,16 @@ SCHEMA = Schema(
         "failed": "boolean",
         **dict.fromkeys("suspect call_id llm_call_id".split(), "str"),
     },
+    clusters={
+        **dict.fromkeys("cluster_id name".split(), "str"),
+        "kind": FAILURE_KIND,
+        "severity": SEVERITY,
+        **dict.fromkeys("size sessions".split(), "Int64"),
+        "trend": TREND,
+        **dict.fromkeys("first_seen last_seen".split(), TIME),
+        **dict.fromkeys("error_type place template why representative".split(), "str"),
+        **dict.fromkeys("history event_ids session_ids".split(), "object"),
+    },
     decisions={
         **_PLACE,
         "derived": "boolean",
@@ -109,6 +122,15 @@ SCHEMA = Schema(
         "failed": "boolean",
         "recorded": "boolean",
         "related_event_ids": "object",
+    },
+    failures={
+        **_PLACE,
+        "event_type": EVENT_TYPE,
+        **dict.fromkeys("tool_name error_type message".split(), "str"),
+        "severity": SEVERITY,
+        "kind": FAILURE_KIND,
+        **dict.fromkeys("place template fingerprint root_id".split(), "str"),
+        "is_root": "boolean",
     },
     lint={
         **dict.fromkeys("event_id session_id".split(), "str"),
