@@ -18,6 +18,10 @@ class PeekWarning(UserWarning):
     """Something you should know about how it is recorded."""
 
 
+class ClusterNotFound(PeekError):
+    """No cluster of failures has this id or name."""
+
+
 class SessionNotFound(PeekError, LookupError):
     """No recorded session answers to the reference."""
 

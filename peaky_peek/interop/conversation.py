@@ -36,6 +36,8 @@ _SENT = ("role", "content", "name", "tool_calls", "tool_call_id", "function_call
 _BASH = re.compile(r"```bash\s*\n(.*?)\n?```", re.DOTALL)
 _RETURNED = re.compile(r"\s*<returncode>(-?\d+)</returncode>")
 _ERROR = re.compile(r"\s*(?:Error|Exception|Traceback \(most recent call last\))")
+_FRAMES = re.compile(r"^\s+File .*$", re.MULTILINE)
+_TYPE = re.compile(r"^[A-Za-z_][\w.]*(?=:|$)", re.MULTILINE)
 _TIMEOUT = re.compile(r"The last command .*?timed out", re.DOTALL)
 
 
@@ -187,8 +189,8 @@ class _Conversation:
     def _end(self) -> None:
         facts = self.run.facts
         if facts.error is not None:
-            lines = (facts.traceback or "").strip().splitlines()
-            kind = re.match(r"[A-Za-z_][\w.]*(?=:|$)", lines[-1]) if lines else None
+            said = _FRAMES.split(facts.traceback or "")[-1]  # a message may have lines that look like a type
+            kind = _TYPE.search(said)
             self._add(
                 Error, kind[0] if kind else "error", self._start, error_type=kind[0] if kind else None,
                 error_message=facts.error, stack_trace=facts.traceback, status="error",

@@ -8,7 +8,7 @@
 | from the journal into the file | `writer` `ingestion` `batch` `exchange_records` |
 | what is read | `reader` `calls` `exchanges` `columns` `dtypes` `tail` `html` |
 | what is meant | `sessions` `query` `started` |
-| care | `deletion` `health` `notices` |
+| care | `deletion` `health` `memory` `notices` |
 """
 
 from __future__ import annotations
