@@ -28,7 +28,13 @@ const handlers = new Map();
 const of = (event) => handlers.get(event) ?? handlers.set(event, new Set()).get(event);
 const state = given.state;
 let changed = {};
-const say = async (data) => deliver(await window.kernel(JSON.stringify(data)));
+let asked = 0;
+const say = async (data) => {
+  asked += 1;
+  deliver(await window.kernel(JSON.stringify(data)));
+  asked -= 1;
+};
+window.kernelIdle = () => asked === 0;
 window.deliver = (messages) => {
   for (const { data, buffers } of JSON.parse(messages)) {
     if (data.method === "custom") [...of("msg:custom")].forEach((f) => f(data.content, buffers.map(decode)));

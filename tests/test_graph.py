@@ -51,7 +51,7 @@ def test_an_empty_store_gives_an_empty_graph_and_what_does_not_exist_is_named(db
     assert len(pp.graph()) == 0
     with pytest.raises(SessionNotFound):
         pp.graph("nowhere")
-    with pytest.raises(PeekError, match="There is no graph of kind 'cause': choose from tree"):
+    with pytest.raises(PeekError, match="There is no graph of kind 'cause': choose from tree, causal, agents"):
         pp.graph(kind="cause")
 
 

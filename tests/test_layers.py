@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).parent.parent / "peaky_peek"
 ROWS = (
     {"attachments", "encoding", "errors", "events", "ids", "interpreter", "interrupts", "shutdown", "vocabulary"},
     {"store"},
-    {"capture", "causality", "frames", "graphs", "steps", "values"},
+    {"capture", "causality", "frames", "graphs", "handoffs", "steps", "values"},
     {"analysis", "interop"},
     {"widgets", "charts"},
     {"__init__", "__main__", "adapters", "auto_patch", "boot", "cli", "demo", "magics"},

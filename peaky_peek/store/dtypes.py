@@ -138,6 +138,28 @@ SCHEMA = Schema(
         **dict.fromkeys("name problem where code hint".split(), "str"),
     },
     edges={**dict.fromkeys("source target kind".split(), "str"), "weight": "Float64", "evidence": "str"},
+    handoffs={
+        **dict.fromkeys("event_id session_id".split(), "str"),
+        "timestamp": TIME,
+        **dict.fromkeys("from_agent to_agent".split(), "str"),
+        "kind": pd.CategoricalDtype(["handoff", "passes on", "calls", "turn"]),
+        "content": "object",
+        "weight": "Float64",
+    },
+    safety={
+        **dict.fromkeys("event_id session_id agent".split(), "str"),
+        "timestamp": TIME,
+        "action": "str",
+        "effect": pd.CategoricalDtype(["send", "pay", "delete", "book", "write", "execute", "read"]),
+        "arguments": "object",
+        "policy": "str",
+        "check": pd.CategoricalDtype(["pass", "warn", "fail", "block"]),
+        "risk": "str",
+        "outcome": pd.CategoricalDtype(["done", "failed", "denied", "not called", "open"]),
+        **dict.fromkeys("block refusal violation executed_after after".split(), "str"),
+        "verdict": pd.CategoricalDtype(["guarded", "unchecked", "refused", "bypassed", "violated"]),
+        "evidence_event_ids": "object",
+    },
     messages={**_PLACE, "role": "str", "content": "object", "tool_calls": "object", "tool_call_id": "str"},
 )
 
