@@ -38,6 +38,12 @@ def compare(png: bytes, name: str, folder: Path) -> None:
     assert share <= MOST, f"{share:.0%} of {name} look different: see {folder / accepted.name}"
 
 
+def looks_like(one: bytes, other: bytes) -> bool:
+    """Whether two pictures show the same."""
+    pair = [Image.open(BytesIO(png)).convert("RGB") for png in (one, other)]
+    return pair[0].size == pair[1].size and difference(*pair) <= MOST
+
+
 def difference(one: Image.Image, other: Image.Image) -> float:
     """The share of blocks whose mean colour differs."""
     far = np.abs(_blocks(one) - _blocks(other)).max(axis=2) > FAR

@@ -160,6 +160,15 @@ SCHEMA = Schema(
         "verdict": pd.CategoricalDtype(["guarded", "unchecked", "refused", "bypassed", "violated"]),
         "evidence_event_ids": "object",
     },
+    search={
+        **dict.fromkeys("event_id session_id session".split(), "str"),
+        "event_type": EVENT_TYPE,
+        **dict.fromkeys("name agent".split(), "str"),
+        "timestamp": TIME,
+        "status": STATUS,
+        "failed": "boolean",
+        **dict.fromkeys("suspect model tool_name error_type snippet".split(), "str"),
+    },
     messages={**_PLACE, "role": "str", "content": "object", "tool_calls": "object", "tool_call_id": "str"},
 )
 

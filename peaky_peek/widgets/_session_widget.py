@@ -60,7 +60,7 @@ class SessionWidget(PeekWidget):
         expanded: bool = True,
         linked: bool = True,
     ) -> None:
-        self._recording = Recording(store.current(), session)
+        self._recording = self._read(session)
         self._filter: _filter.Filter = ""
         self._mask: NDArray[np.bool_] | None = None
         self._views: set[str] = set()
@@ -84,7 +84,7 @@ class SessionWidget(PeekWidget):
 
     @session.setter
     def session(self, ref: Any) -> None:
-        recording = Recording(store.current(), ref)
+        recording = self._read(ref)
         with self._lock:
             self.selected, self.position = [], None
             if not isinstance(self._filter, str) and not callable(self._filter):
@@ -265,6 +265,9 @@ class SessionWidget(PeekWidget):
             case {"type": "more", "row": int(row), "path": list(path)} if 0 <= row < len(recording):
                 return [(recording.more(row, path), [])]
         raise PeekError("The session has changed since this was asked: refresh the view.")
+
+    def _read(self, ref: Any) -> Recording:
+        return Recording(store.current(), ref)
 
     def _read_again(self) -> Recording:
         session = self._recording.session

@@ -21,6 +21,8 @@ export interface Title {
   status?: string;
   facts?: string[];
   note?: string;
+  /** What the box above the view is for, where it is not for filtering. */
+  box?: string;
 }
 
 /** The synced traits. */

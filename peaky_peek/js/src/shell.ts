@@ -195,8 +195,11 @@ function render(
     arrived = performance.now();
     view.show(columns, preview);
     toolbar.setFailures(view.failures);
-    root.classList.toggle("pp-empty", columns.rows === 0);
-    start.textContent = model.get("_title")?.note || NOTHING;
+    const { note, box } = model.get("_title") ?? {};
+    // A view that is searched with stays there when nothing is found.
+    root.classList.toggle("pp-empty", columns.rows === 0 && !box);
+    if (box) toolbar.say(note ?? "");
+    start.textContent = note || NOTHING;
     adjust();
     view.select(model.get("_rows") ?? []);
     view.seek?.(model.get("_position") ?? -1);

@@ -48,7 +48,6 @@ export class Toolbar {
     this.failures.hidden = true;
     this.input.type = "search";
     this.input.spellcheck = false;
-    this.input.placeholder = "Filter  /";
     this.input.title = 'Words, "phrases", type: tool: agent: status: duration:>2s cost:>0.01 failed suspect';
     this.input.setAttribute("aria-label", "Filter the steps");
     this.input.addEventListener("input", () => {
@@ -70,9 +69,10 @@ export class Toolbar {
     this.element.append(element("div", "pp-bar", headline, tools), this.note);
   }
 
-  setTitle({ name, status, facts = [] }: Title): void {
+  setTitle({ name, status, facts = [], box = "Filter" }: Title): void {
     this.title.replaceChildren();
     this.refresh.hidden = status !== "running";
+    this.input.placeholder = `${box}  /`;
     if (status) {
       const mark = STATUS[status as keyof typeof STATUS] ?? "";
       const badge = element("span", "pp-badge", `${mark} ${status}`.trim());
