@@ -7,13 +7,8 @@
 | what its file system can do | `filesystem` `lockfile` |
 | from the journal into the file | `writer` `ingestion` `batch` `exchange_records` |
 | what is read | `reader` `calls` `exchanges` `columns` `dtypes` `tail` `html` |
-<<<<<<< HEAD
-| what is meant | `sessions` `query` `started` |
-| care | `deletion` `health` `memory` `notices` |
-=======
 | what is meant | `sessions` `query` `search` `started` |
-| care | `deletion` `health` `notices` |
->>>>>>> 6f8696a (Search all sessions for events: a frame with the words around, and a list that opens them and leads the widgets on their sessions)
+| care | `deletion` `health` `memory` `notices` |
 """
 
 from __future__ import annotations
