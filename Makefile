@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JS := peaky_peek/js
 # Installing builds the widgets, so it is done again when their sources changed.
-SOURCES := pyproject.toml $(JS)/build.mjs $(JS)/package-lock.json $(wildcard $(JS)/src/*)
+SOURCES := pyproject.toml $(JS)/build.mjs $(JS)/package.json $(JS)/package-lock.json $(wildcard $(JS)/src/*)
 # The Node that pip put into .venv when the machine has none, or too old a one; else the machine's.
 NPM := PATH="$(abspath $(BIN)):$$PATH" npm --prefix $(JS)
 

@@ -20,7 +20,7 @@ ROWS = (
     {"capture", "causality", "frames", "graphs", "handoffs", "steps", "values"},
     {"analysis", "interop"},
     {"widgets", "charts"},
-    {"__init__", "__main__", "adapters", "auto_patch", "boot", "cli", "demo", "magics"},
+    {"__init__", "__main__", "adapters", "auto_patch", "boot", "cli", "demo", "exporter", "magics"},
 )
 
 HEAVY = """asyncio anywidget ipywidgets IPython networkx numpy pandas plotly pydantic sqlite_utils

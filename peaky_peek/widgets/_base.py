@@ -65,9 +65,13 @@ class PeekWidget(anywidget.AnyWidget):
         Args:
             path: where to write; an existing file is replaced in one step.
         """
+        return _export.write(Path(path), self.page())
+
+    def page(self) -> str:
+        """Return the html that `to_html` writes."""
         with self._lock:
             page = self._page()
-        return _export.write(Path(path), _export.render(page, str(self._esm), str(self._css)))
+        return _export.render(page, str(self._esm), str(self._css))
 
     def _receive(self, _widget: Any, request: Any, _buffers: Any) -> None:
         """Answer a message of the browser, whatever happens; a fault of ours is counted, and raised in strict mode."""
@@ -93,7 +97,12 @@ class PeekWidget(anywidget.AnyWidget):
             return None
         data, metadata = bundle
         html = _fallback.table(self._title, self._outline, self.expanded)
-        return {**data, "text/plain": repr(self), "text/html": html}, metadata
+        source = {"view": self._bundle, "arguments": self._arguments()}  # for whoever draws it again, as an exporter
+        return {**data, "text/plain": repr(self), "text/html": html}, {**metadata, "peaky_peek": source}
+
+    def _arguments(self) -> list[Any]:
+        """Return what the function that makes this widget is to be given, as JSON, to make it again."""
+        return []
 
 
 def _script(bundle: str) -> Path:

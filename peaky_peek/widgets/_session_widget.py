@@ -303,6 +303,9 @@ class SessionWidget(PeekWidget):
     def _shown_filter(self) -> str:
         return self._filter if isinstance(self._filter, str) else SET_IN_PYTHON
 
+    def _arguments(self) -> list[Any]:
+        return [self.session.session_id] if self.session else []
+
     def _page(self) -> _export.Page:
         state = {"height": self.height, "_rows": self._rows, "_query": self._query, "_position": self._position}
         shown = {"_title": self._title, "_outline": self._outline}

@@ -1,7 +1,7 @@
 """Builds the environments that the frameworks are tested in, and runs Python in one of them.
 
 They do not fit into one: some ask for openai 3 (environment `a`), others for openai 2 (`b`); `bench` holds what is
-measured beside ours. For example:
+measured beside ours, `marimo` another notebook. For example:
 
     python -m tests.frameworks.environments a -m pytest tests/frameworks/a tests/frameworks/both
 
@@ -23,7 +23,7 @@ from pathlib import Path
 import platformdirs
 
 ROOT = Path(__file__).parents[2]
-NAMES = ("a", "b", "bench")
+NAMES = ("a", "b", "bench", "marimo")
 _CURRENT = "PEAKY_PEEK_TEST_ENV"
 _KEPT = 7 * 24 * 3600
 

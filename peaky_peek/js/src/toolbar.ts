@@ -98,7 +98,7 @@ export class Toolbar {
 
   /** Shows the query in the input, unless the user is typing there. */
   setQuery(text: string): void {
-    if (document.activeElement !== this.input && this.input.value !== text) this.input.value = text;
+    if (!this.input.matches(":focus") && this.input.value !== text) this.input.value = text;
   }
 
   setMatches(text: string): void {
