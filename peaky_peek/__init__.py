@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from peaky_peek.graphs import graph
     from peaky_peek.interop import load
     from peaky_peek.widgets._linking import link
+    from peaky_peek.widgets.conversation import conversation
     from peaky_peek.widgets.search import search
     from peaky_peek.widgets.tree import tree
 
@@ -56,6 +57,7 @@ _LAZY = {
     "load": "peaky_peek.interop", "tree": "peaky_peek.widgets.tree", "set_price": "peaky_peek.capture.pricing",
     "tape": "peaky_peek.capture.tape", "link": "peaky_peek.widgets._linking",
     "search": "peaky_peek.widgets.search",
+    "conversation": "peaky_peek.widgets.conversation",
     "load_ipython_extension": "peaky_peek.magics", "unload_ipython_extension": "peaky_peek.magics",
     **dict.fromkeys(
         ("ALL", "SCHEMA", "decisions", "event", "events", "llm_calls", "messages", "session", "sessions", "tool_calls"),
@@ -65,10 +67,10 @@ _LAZY = {
 __version__ = "0.1.0"
 __all__ = [
     "ALL", "SCHEMA", "Alert", "BudgetExceeded", "LoopDetected", "NotOnTape", "PeekError", "PeekWarning", "RunStopped",
-    "TraceContext", "alerts", "decisions", "delete", "demo", "event", "events", "failures", "graph", "init", "label",
-    "link", "lint", "llm", "llm_calls", "load", "messages", "off_event", "on_event", "pause", "search", "session",
-    "sessions", "set_price", "start_session", "status", "tape", "tool", "tool_calls", "trace", "trace_session",
-    "tree", "uninstall",
+    "TraceContext", "alerts", "conversation", "decisions", "delete", "demo", "event", "events", "failures", "graph",
+    "init", "label", "link", "lint", "llm", "llm_calls", "load", "messages", "off_event", "on_event", "pause", "search",
+    "session", "sessions", "set_price", "start_session", "status", "tape", "tool", "tool_calls", "trace",
+    "trace_session", "tree", "uninstall",
 ]  # fmt: skip
 
 

@@ -166,7 +166,7 @@ def messages(session: Any = None) -> pd.DataFrame:
     """
     rows = []
     for found in _typed_events(session, "llm_request llm_response", whole=False):
-        for one, message in calls.said(found):
+        for one, _, message in calls.said(found):
             said = {name: message.get(name) for name in ("role", "tool_call_id")}
             said |= {"content": calls.parts_of(message), "tool_calls": calls.calls_of(message)}
             rows.append(_merged(one, None) | said)

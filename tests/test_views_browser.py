@@ -25,6 +25,7 @@ Make = Callable[[Any], Any]
 VIEWS: dict[str, Make] = {
     "search": lambda session: pp.search("refund").view,
     "tree": pp.tree,
+    "conversation": pp.conversation,
 }
 """How each view of a session is made."""
 READY = "!view.__peek || view.__peek.firstPaintMs !== null || view.classList.contains('pp-empty')"

@@ -1,4 +1,4 @@
-"""The tree in a page of its own: the real bundle, real columns, and a kernel played by a few lines of script."""
+"""A view in a page of its own: the real bundle, real columns, and a kernel played by a few lines of script."""
 
 from __future__ import annotations
 
@@ -25,7 +25,14 @@ const handlers = new Map();
 const of = (event) => handlers.get(event) ?? handlers.set(event, new Set()).get(event);
 const say = (message, buffers = []) => setTimeout(() => [...of("msg:custom")].forEach((f) => f(message, buffers)), 0);
 const answers = {
-  hello: () => say(given.columns.message, given.columns.buffers.map(decode)),
+  hello: () => given.drawn.forEach(({ message, buffers }) => say(message, buffers.map(decode))),
+  lines: (request) => {
+    const lines = Array.from({ length: request.stop - request.start }, (_, at) => ({
+      text: { text: `line ${request.start + at} of a long conversation. `.repeat(1 + at % 7) },
+    }));
+    const shape = { version: given.drawn[0].message.version, columns: [], texts: [] };
+    say({ type: "packed", kind: "texts", facts: { start: request.start, lines }, request, ...shape });
+  },
   previews: ({ start, stop }) => say({ type: "previews", start, texts: given.previews.slice(start, stop) }),
   details: (request) => {
     const found = given.details[request.row % given.details.length];
@@ -49,7 +56,7 @@ window.handlers = () => [...handlers.values()].reduce((sum, set) => sum + set.si
 window.reply = say;
 window.answer = (request) => answers[request.type](request);
 window.setMask = (rows) => {
-  const mask = new Uint8Array(given.columns.message.rows);
+  const mask = new Uint8Array(given.drawn[0].message.rows);
   for (const row of rows) mask[row] = 1;
   say({ type: "mask", active: true, count: rows.length, query: given.state._query }, [new DataView(mask.buffer)]);
 };
@@ -122,19 +129,30 @@ def html(
     previews: Sequence[str] = (),
     details: Sequence[dict[str, Any]] = (),
     css: str = "",
+    bundle: str = "tree",
+    extras: Sequence[_wire.Message] = (),
 ) -> str:
-    """A page that shows the tree of `frame`."""
-    message, buffers = _wire.columns(frame)
+    """A page that shows the tree of `frame`, or another view of it that needs `extras` beyond the steps."""
     given = {
         "kernel": kernel,
-        "columns": {"message": message, "buffers": [base64.b64encode(buffer).decode() for buffer in buffers]},
+        "drawn": [
+            {"message": message, "buffers": [base64.b64encode(buffer).decode() for buffer in buffers]}
+            for message, buffers in (_wire.columns(frame), *extras)
+        ],
         "previews": list(previews),
         "details": list(details),
-        "state": {"_rows": [], "_query": "", "height": height, "_title": title or {}, "_outline": list(outline)},
+        "state": {
+            "_rows": [],
+            "_query": "",
+            "height": height,
+            "_title": title or {},
+            "_outline": list(outline),
+            "_position": -1,
+        },
     }
     background = "#111" if dark else "#fff"
-    style = f"body {{ margin: 12px; background: {background} }} {css} {(STATIC / 'tree.css').read_text()}"
-    script = (STATIC / "tree.js").read_text().replace("</script", "<\\/script")
+    style = f"body {{ margin: 12px; background: {background} }} {css} {(STATIC / f'{bundle}.css').read_text()}"
+    script = (STATIC / f"{bundle}.js").read_text().replace("</script", "<\\/script")
     data = json.dumps(given).replace("<", "\\u003c")
     return (
         f'<!doctype html><meta charset="utf-8"><style>{style}</style><div id="mount"></div>'

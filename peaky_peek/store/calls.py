@@ -80,8 +80,10 @@ def asked_by(events: Iterable[Event]) -> dict[str, str]:
     return found
 
 
-def said(events: Iterable[Event]) -> Iterator[tuple[Event, dict[str, Any]]]:
-    """Yield the messages of one session, each once, with the event that first sent or wrote it.
+def said(events: Iterable[Event]) -> Iterator[tuple[Event, int, dict[str, Any]]]:
+    """Yield the messages of one session, each once, with the event that first sent or wrote it, and its index there.
+
+    The index of what a response says is -1.
 
     Args:
         events: requests that hold their new messages only, those of short conversations all of them; and responses.
@@ -94,13 +96,14 @@ def said(events: Iterable[Event]) -> Iterator[tuple[Event, dict[str, Any]]]:
             message = {"role": "assistant", "content": event.content, "tool_calls": event.tool_calls}
             for sent_back in _sent_back(message):
                 answers[sent_back] += 1
-            yield event, message
+            yield event, -1, message
         elif isinstance(event, LLMRequest):
             messages = event.messages if isinstance(event.messages, list) else [event.messages] * bool(event.messages)
             sent = [len(each) for each in begun if len(each) < len(messages) and messages[: len(each)] == each]
             if messages and isinstance(messages[0], dict) and messages[0].get("role") in _BEGIN:
                 begun.append(messages)
-            for part in messages[max(sent, default=0) :]:
+            known = max(sent, default=0)
+            for index, part in enumerate(messages[known:], known):
                 message = _message(part) if isinstance(part, dict) else {"content": part}
                 if message.get("type") == "reasoning":
                     continue  # what was thought is part of an answer
@@ -108,7 +111,7 @@ def said(events: Iterable[Event]) -> Iterator[tuple[Event, dict[str, Any]]]:
                 if answers[key]:
                     answers[key] -= 1
                 else:
-                    yield event, message
+                    yield event, index, message
 
 
 def _sent_back(message: dict[str, Any]) -> Iterator[Hashable]:

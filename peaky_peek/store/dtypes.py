@@ -138,6 +138,17 @@ SCHEMA = Schema(
         **dict.fromkeys("name problem where code hint".split(), "str"),
     },
     edges={**dict.fromkeys("source target kind".split(), "str"), "weight": "Float64", "evidence": "str"},
+    dialogue={
+        **dict.fromkeys("event_id session_id agent".split(), "str"),
+        "timestamp": TIME,
+        **dict.fromkeys("role speaker".split(), "str"),
+        "turn_index": "Int64",
+        "text": "str",
+        "output_tokens": "Int64",
+        **dict.fromkeys("responsiveness non_repetition".split(), "Float64"),
+        "failed": "boolean",
+        "suspect": "str",
+    },
     handoffs={
         **dict.fromkeys("event_id session_id".split(), "str"),
         "timestamp": TIME,

@@ -123,10 +123,10 @@ def read_event(db: Database, event_id: str) -> Event:
     raise EventNotFound(f"No recorded event has the id {event_id!r}: `pp.events()` lists them.")
 
 
-def events_by_id(db: Database, event_ids: Iterable[str]) -> list[Event]:
-    """Return the events with these ids that are in the store, typed, in the order asked."""
+def events_by_id(db: Database, event_ids: Iterable[str], *, whole: bool = True) -> list[Event]:
+    """Return the events with these ids that are in the store, typed, in the order asked; `whole`: see `read_events`."""
     sql = f"{_EVENT} JOIN json_each(?) wanted ON wanted.value = e.event_id ORDER BY wanted.key"
-    return _typed(db, db.connection().execute(sql, (many(event_ids),)))
+    return _typed(db, db.connection().execute(sql, (many(event_ids),)), Messages(db, whole=whole))
 
 
 def read_events(

@@ -99,7 +99,7 @@ def _turn(message: Any, path: Path) -> dict[str, Any]:
     for label, key in (("name", "name"), ("call_id", "call_id"), ("call_id", "tool_call_id")):
         if turn["role"] != "assistant" and isinstance(message.get(key), str):
             turn[label] = one_line(message[key])
-    source, thinking = _thinking(message)
+    source, thinking = thinking_of(message)
     if thinking:
         turn["thinking"] = cut_text(thinking, [*path, source])
     if calls := calls_of(message):
@@ -154,7 +154,7 @@ def _part_text(part: Any) -> str:
     return f"[{_type(part) or 'part'}]"
 
 
-def _thinking(message: dict[str, Any]) -> tuple[str, str]:
+def thinking_of(message: dict[str, Any]) -> tuple[str, str]:
     """Return the field that holds the reasoning of a message, and the reasoning."""
     for key in ("reasoning_content", "thinking", "summary"):
         if message.get(key):

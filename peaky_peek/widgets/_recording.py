@@ -64,6 +64,10 @@ class Recording:
         """Return the row of the step that each event opens or closes, in order, without repeats or strangers."""
         return list(dict.fromkeys(self._row_of[known] for known in event_ids if known in self._row_of))
 
+    def row_of(self, event_id: str) -> int:
+        """Return the row of the step that an event of the session opens or closes."""
+        return int(self._row_of[event_id])
+
     def event_ids(self, rows: Sequence[int]) -> list[list[str]]:
         """Return the ids of the events of each step, in order."""
         pairs = self.steps[["event_id", "close_id"]].iloc[list(rows)]
