@@ -57,6 +57,12 @@ class PeekWidget(anywidget.AnyWidget):
     def _page(self) -> _export.Page:
         """Return what an exported page needs to answer by itself."""
 
+    def close(self) -> None:
+        """End the view, in every page that shows it."""
+        if self.layout is not None:  # a widget of its own, which nobody else would close
+            self.layout.close()
+        super().close()
+
     def to_html(self, path: str | os.PathLike[str]) -> Path:
         """Write the widget as a page that works offline and asks the network for nothing; return its path.
 
