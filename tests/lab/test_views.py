@@ -1,4 +1,4 @@
-"""Every view in one notebook of JupyterLab: they are drawn, move together, turn dark, and leave when they are closed."""
+"""Every view in one notebook of JupyterLab: they draw, move together, turn dark, and leave when they are closed."""
 
 from __future__ import annotations
 
