@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -174,20 +175,33 @@ class Moments:
             _of=self,
         )
 
+    def events(self, *types: str) -> Iterator[tuple[int, Event]]:
+        """Yield the typed events with their positions, one session after the other.
+
+        Args:
+            types: only events of these types; all without. Requests hold the messages that were new in them.
+        """
+        for session_id in self.steps.attrs["session_ids"]:
+            for event in self._read(session_id, *types):
+                if event.id in self._place:
+                    yield self._place[event.id], event
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {event_id: position for position, event_id in enumerate(self.order)}
+
     @cached_property
     def said(self) -> list[Message]:
         """All messages in order; where no model was asked, the turns that were recorded."""
-        place = {event_id: position for position, event_id in enumerate(self.order)}
         found = [
-            _message(place[event.id], event, message)
+            _message(self._place[event.id], event, message)
             for session_id in self.steps.attrs["session_ids"]
-            for event, message in calls.said(self._read(session_id, "llm_request", "llm_response"))
-            if event.id in place
+            for event, _, message in calls.said(self._read(session_id, "llm_request", "llm_response"))
+            if event.id in self._place
         ] or [
-            _message(place[turn.id], turn, {"role": turn.speaker, "content": turn.content})
-            for session_id in self.steps.attrs["session_ids"]
-            for turn in self._read(session_id, "agent_turn")
-            if isinstance(turn, AgentTurn) and turn.id in place
+            _message(position, turn, {"role": turn.speaker, "content": turn.content})
+            for position, turn in self.events("agent_turn")
+            if isinstance(turn, AgentTurn)
         ]
         return sorted(found, key=lambda message: message.position)
 
@@ -204,7 +218,7 @@ class Moments:
         facts: Any = self.steps
         event_id, event_type, name, agent = (facts[column].iat[row] for column in _OPEN)
         known = (None if pd.isna(one) else one for one in (name, agent))
-        return OpenStep(row, self.stepper.begin_of(row), event_id, event_type, *known)
+        return OpenStep(row, int(self.stepper.opens[row]), event_id, event_type, *known)
 
     def last_checkpoint(self, position: int) -> int:
         """Return the number of the last checkpoint by then, -1 before the first."""
@@ -223,7 +237,7 @@ class Moments:
         return changes({} if before is None else saved_in(before), saved_in(saved))
 
     def _read(self, session_id: str, *types: str) -> list[Event]:
-        return reader.read_events(self.db, session_id, types, whole=False)
+        return reader.read_events(self.db, session_id, types or None, whole=False)
 
 
 def saved_in(checkpoint: Checkpoint) -> dict[str, Any]:

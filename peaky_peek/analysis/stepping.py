@@ -32,6 +32,7 @@ class Stepper:
         order: the ids of its events in order, as of `peaky_peek.steps.event_order`.
 
     Attributes:
+        opens, closes: by row of the frame, the position where the step begins, and where it ends, -1 if nowhere.
         positions: by kind (of `KINDS`), where such events are, sorted. `positions["breakpoint"]` is empty until set.
 
     Example:
@@ -51,6 +52,9 @@ class Stepper:
         step = np.zeros(len(order), np.int64)
         step[opener] = np.arange(len(steps))
         step[closer[closed]] = closed
+
+        self.opens: Positions = opener
+        self.closes: Positions = closer
 
         # The events right inside each step, in order, one step after the other; those inside none come first.
         around = parent[step] if len(steps) else step
@@ -81,10 +85,6 @@ class Stepper:
 
     def __len__(self) -> int:
         return len(self._step)
-
-    def begin_of(self, row: int) -> int:
-        """Return the position where a step of the frame begins."""
-        return self._opener[row]
 
     def row_at(self, at: int) -> int:
         """Return the row of the step that an event belongs to."""
