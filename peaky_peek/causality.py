@@ -7,7 +7,11 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from peaky_peek.events import (
     AgentEnd,
@@ -47,7 +51,7 @@ _MOST_SOURCES = 4  # of an event, by values
 _SENTENCE = re.compile(r"(?<=[.!?:])\s+|\n+")
 _SHORTEST = 20  # characters of a sentence that hardly two people write alike
 
-_Edge = tuple[str, str, str, float, str]
+Edge = tuple[str, str, str, float, str]
 
 
 def edges(db: Database, session_id: str) -> pd.DataFrame:
@@ -71,17 +75,21 @@ def edges(db: Database, session_id: str) -> pd.DataFrame:
 
 def edges_between(events: list[Event]) -> pd.DataFrame:
     """Return the rows of `edges` for these events, which are in order and whose requests hold new messages only."""
+    columns: list[list[Any]] = [[] for _ in dtypes.SCHEMA["edges"]]
+    for row in ways(events):
+        for column, value in zip(columns, row, strict=True):
+            column.append(value)
+    return dtypes.frame("edges", dict(zip(dtypes.SCHEMA["edges"], columns, strict=True)))
+
+
+def ways(events: list[Event]) -> Iterator[Edge]:
+    """Yield the rows of `edges_between` one by one: source, target, kind, weight, evidence."""
     known = {one.id for one in events}
-    rows: dict[tuple[str, str, str], _Edge] = {}
     for found in (_recorded(events), _asked(events), _contexts(events), _shared_values(events)):
-        for row in found:
-            if row[0] in known and row[0] != row[1]:
-                rows.setdefault(row[:3], row)
-    columns = zip(*rows.values(), strict=True) if rows else [()] * len(dtypes.SCHEMA["edges"])
-    return dtypes.frame("edges", dict(zip(dtypes.SCHEMA["edges"], map(list, columns), strict=True)))
+        yield from (row for row in found if row[0] in known and row[0] != row[1])
 
 
-def _recorded(events: list[Event]) -> Iterator[_Edge]:
+def _recorded(events: list[Event]) -> Iterator[Edge]:
     """Yield what was said when it was recorded."""
     kinds = {one.id: one.kind for one in events}
     for one in events:
@@ -89,19 +97,18 @@ def _recorded(events: list[Event]) -> Iterator[_Edge]:
             closes = CLOSES.get(one.kind) == kinds.get(one.parent_id)
             evidence = "what came back" if closes else "happened inside it"
             yield one.parent_id, one.id, "result" if closes else "parent", _PARENT, evidence
-        for source in _names(one.upstream_event_ids):
-            yield source, one.id, "explicit", _EXPLICIT, "recorded as upstream"
-        for source in _names(getattr(one, "evidence_event_ids", None)):
-            yield source, one.id, "explicit", _EXPLICIT, "recorded as evidence"
-        for source in _names(getattr(one, "related_event_ids", None)):
-            yield source, one.id, "explicit", _EXPLICIT, "what the alert is about"
+        named = dict.fromkeys(_names(getattr(one, "related_event_ids", None)), "what the alert is about")
+        named |= dict.fromkeys(_names(getattr(one, "evidence_event_ids", None)), "recorded as evidence")
+        named |= dict.fromkeys(_names(one.upstream_event_ids), "recorded as upstream")
+        for source, evidence in named.items():
+            yield source, one.id, "explicit", _EXPLICIT, evidence
 
 
 def _names(ids: Any) -> Iterator[str]:
     return (one for one in ids if isinstance(one, str)) if isinstance(ids, list) else iter(())
 
 
-def _asked(events: list[Event]) -> Iterator[_Edge]:
+def _asked(events: list[Event]) -> Iterator[Edge]:
     """Yield the ways from an answer through its decision to the calls it asked for."""
     answers = {one.parent_id: one.id for one in events if isinstance(one, LLMResponse) and one.parent_id}
     for call, request in calls.asked_by(events).items():
@@ -123,20 +130,23 @@ def _asked(events: list[Event]) -> Iterator[_Edge]:
                 yield decision, one.id, "asked", _PARENT, "the decision chose this call"
 
 
-def _contexts(events: list[Event]) -> Iterator[_Edge]:
+def _contexts(events: list[Event]) -> Iterator[Edge]:
     """Yield where a text comes back: in a prompt, as the input of an agent, as what it says in the end."""
     by_call_id: dict[str, str] = {}
     by_text: dict[str, str] = {}
     seen: dict[Any, set[str]] = defaultdict(set)
     for one in events:
+        found: dict[str, str] = {}
         for text, call_id in _read(one, seen):
-            source = by_call_id.get(call_id or "") or by_text.get(text.strip())
-            if source is not None:
-                yield source, one.id, "context", _CONTEXT, "repeats it word for word"
+            whole = by_call_id.get(call_id or "") or by_text.get(text.strip())
+            if whole is not None:
+                found[whole] = "repeats it word for word"
                 continue
-            for sentence in dict.fromkeys(_sentences(text)):
+            for sentence in _sentences(text):
                 if sentence in by_text:
-                    yield by_text[sentence], one.id, "context", _CONTEXT, f"both say {_quoted(sentence)}"
+                    found.setdefault(by_text[sentence], f"both say {_quoted(sentence)}")
+        for source, evidence in found.items():
+            yield source, one.id, "context", _CONTEXT, evidence
         for text in _said(one):
             by_text |= dict.fromkeys(_sentences(text), one.id)
             if len(text) >= _SHORTEST:
@@ -194,29 +204,37 @@ def _quoted(text: str) -> str:
     return f"“{text if len(text) <= 60 else text[:59] + '…'}”"
 
 
-def _shared_values(events: list[Event]) -> Iterator[_Edge]:
+def _shared_values(events: list[Event]) -> Iterator[Edge]:
     """Yield the ways of rare values, from the event that first told one to those that use it."""
-    uses: dict[str, list[int]] = defaultdict(list)
+    number: dict[str, int] = {}  # flat lists of numbers, for hundreds of thousands of lists would keep Python busy
+    first: list[int] = []
+    held: list[int] = []
+    rows: list[int] = []
     for row, one in enumerate(events):
-        for value in values_in(_told(one)):
-            if len(uses[value]) <= _MOST_USES:
-                uses[value].append(row)
-    rarest = math.log(max(len(events), 2) / 2)
-    shared: dict[int, dict[int, list[str]]] = defaultdict(dict)
-    for value, rows in uses.items():
-        if 1 < len(rows) <= _MOST_USES:
-            for row in rows[1:]:
-                shared[row].setdefault(rows[0], []).append(value)
-    for target, sources in shared.items():
-        best = sorted(sources, key=lambda row: (min(len(uses[value]) for value in sources[row]), -row))
+        for value in values_in(told(one)):
+            at = number.setdefault(value, len(first))
+            if at == len(first):
+                first.append(row)
+            held.append(at)
+            rows.append(row)
+    count = np.bincount(held, minlength=len(first)).tolist()
+    rarest = math.log(max(len(events), 3) / 2)
+    names = list(number)
+    for row, pairs in groupby(zip(rows, held, strict=True), key=itemgetter(0)):
+        sources: dict[int, list[int]] = {}
+        for _, at in pairs:
+            if first[at] < row and count[at] <= _MOST_USES:
+                sources.setdefault(first[at], []).append(at)
+        best = sorted(sources, key=lambda source: (min(count[at] for at in sources[source]), -source))
         for source in best[:_MOST_SOURCES]:
-            values = sorted(sources[source], key=lambda value: len(uses[value]))
-            rarity = math.log(max(len(events), 2) / len(uses[values[0]])) / rarest if rarest else 1.0
+            shared = sorted(sources[source], key=count.__getitem__)
+            rarity = math.log(len(events) / count[shared[0]]) / rarest
             weight = round(_VALUE + (1 - _VALUE) * min(max(rarity, 0.0), 1.0), 3)
-            yield events[source].id, events[target].id, "value", weight, f"both hold {', '.join(values[:3])}"
+            shown = ", ".join(names[at] for at in shared[:3])
+            yield events[source].id, events[row].id, "value", weight, f"both hold {shown}"
 
 
-def _told(one: Event) -> Any:
+def told(one: Event) -> Any:
     """Return what an event itself tells; of a prompt that is what people wrote, for the rest was said before."""
     if isinstance(one, LLMRequest):
         messages = one.messages if isinstance(one.messages, list) else [one.messages]
@@ -229,6 +247,8 @@ def _told(one: Event) -> Any:
         return one.arguments
     if isinstance(one, ToolResult):
         return one.result if one.error is None else one.error
+    if isinstance(one, AgentTurn):
+        return one.content
     known = one.typed()
     return [value for name, value in known.items() if not name.endswith("event_ids") and name not in _NOT_SAID]
 

@@ -8,6 +8,14 @@ from typing import Any
 
 _TOKEN = re.compile(r"""[-+$€£]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[^\s"'(){}\[\]<>,;=|`*!?\\]+""")
 _NUMBER = re.compile(r"[-+$€£#]?(\d+(?:\.\d+)?)%?")
+_WORD = re.compile(r"[^\W\d_]{4,}")
+_STEM = 5
+_COMMON = frozenset(
+    "about after also always another because been before being between both cannot could does each every from have"
+    " here however into just like more most much must need only other over please same should some such than that"
+    " their them then there these they this those through true false under until very want were what when where which"
+    " while will with within without would your yours none null".split()
+)
 _LONGEST = 120  # characters of a value: what is longer is a text
 _SMALLEST = 100  # whole numbers below are counts and turn up everywhere
 
@@ -36,6 +44,16 @@ def values_in(value: Any) -> list[str]:
     """
     found = dict.fromkeys(told for text in texts_in(value) for token in _TOKEN.findall(text) if (told := _value(token)))
     return list(found)
+
+
+def words_in(text: str) -> set[str]:
+    """Return the beginnings of the words of a text that say something: `salary` and `salaries` begin alike.
+
+    Example:
+        >>> sorted(words_in("The salaries of the team"))
+        ['salar', 'team']
+    """
+    return {word[:_STEM] for word in _WORD.findall(text.lower()) if word not in _COMMON}
 
 
 def _value(token: str) -> str | None:

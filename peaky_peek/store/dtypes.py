@@ -137,6 +137,16 @@ SCHEMA = Schema(
         "event_type": EVENT_TYPE,
         **dict.fromkeys("name problem where code hint".split(), "str"),
     },
+    causes={
+        "rank": "Int64",
+        "event_id": "str",
+        **dict.fromkeys("seq message_index".split(), "Int64"),
+        "event_type": EVENT_TYPE,
+        **dict.fromkeys("name agent mechanism".split(), "str"),
+        "score": "Float64",
+        **dict.fromkeys("confidence against next_step symptom_id".split(), "str"),
+        **dict.fromkeys("because path".split(), "object"),
+    },
     edges={**dict.fromkeys("source target kind".split(), "str"), "weight": "Float64", "evidence": "str"},
     dialogue={
         **dict.fromkeys("event_id session_id agent".split(), "str"),
