@@ -12,6 +12,7 @@ import pandas as pd
 
 from peaky_peek.analysis.changes import Change, changes
 from peaky_peek.analysis.stepping import Stepper
+from peaky_peek.errors import EventNotFound
 from peaky_peek.events import AgentTurn, Checkpoint, Event
 from peaky_peek.store import calls, dtypes, reader
 from peaky_peek.store.columns import EVENT_TYPES, MISSING, Columns, join, read
@@ -133,15 +134,16 @@ class Moments:
 
     Attributes:
         order: the ids of the session's events, and of those nested in it, in the order in which they happened.
+        columns: the metadata of these events.
         stepper: the commands that lead from one position to another.
     """
 
     def __init__(self, db: Database, steps: pd.DataFrame) -> None:
         self.db, self.steps = db, steps
-        events = _events(db, steps)
-        self.order: list[str] = events.texts["event_id"].tolist()
+        self.columns = _events(db, steps)
+        self.order: list[str] = self.columns.texts["event_id"].tolist()
         self.stepper = Stepper(steps, self.order)
-        numbers = events.numbers
+        numbers = self.columns.numbers
         self._timestamps = dtypes.times(numbers["timestamp"])
         is_answer = (numbers["event_type"] == _RESPONSE) & (numbers["status"] != _ERROR)
         self._cost = _Sum(numbers["cost_usd"], np.isfinite(numbers["cost_usd"]))
@@ -185,6 +187,17 @@ class Moments:
             for event in self._read(session_id, *types):
                 if event.id in self._place:
                     yield self._place[event.id], event
+
+    def position_of(self, event_id: str, default: int | None = None) -> int:
+        """Return the position of an event.
+
+        Raises:
+            EventNotFound: when it is none of this session, and there is no default.
+        """
+        position = self._place.get(event_id, default)
+        if position is None:
+            raise EventNotFound(f"This session has no event {event_id!r}: `pp.events()` lists them.")
+        return position
 
     @cached_property
     def _place(self) -> dict[str, int]:

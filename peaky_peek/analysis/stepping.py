@@ -33,6 +33,7 @@ class Stepper:
 
     Attributes:
         opens, closes: by row of the frame, the position where the step begins, and where it ends, -1 if nowhere.
+        rows: by position, the row of the step that the event belongs to.
         positions: by kind (of `KINDS`), where such events are, sorted. `positions["breakpoint"]` is empty until set.
 
     Example:
@@ -55,6 +56,7 @@ class Stepper:
 
         self.opens: Positions = opener
         self.closes: Positions = closer
+        self.rows: Positions = step
 
         # The events right inside each step, in order, one step after the other; those inside none come first.
         around = parent[step] if len(steps) else step

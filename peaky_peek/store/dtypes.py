@@ -31,6 +31,7 @@ STATUS = pd.CategoricalDtype(list(STATUSES))
 SEVERITY = pd.CategoricalDtype(list(SEVERITIES), ordered=True)
 TREND = pd.CategoricalDtype(["new", "rising", "steady", "falling"])
 FAILURE_KIND = pd.CategoricalDtype(["agent", "infrastructure"])
+MARK = pd.CategoricalDtype(["failure", "suspect", "breakpoint", "checkpoint", "drift", "decision", "important"])
 SESSION_STATUS = pd.CategoricalDtype(list(SESSION_STATUSES))
 TIME = "datetime64[us, UTC]"
 DURATION = "timedelta64[us]"
@@ -190,6 +191,15 @@ SCHEMA = Schema(
         "failed": "boolean",
         **dict.fromkeys("suspect model tool_name error_type snippet".split(), "str"),
     },
+    markers={
+        "position": "Int64",
+        "event_id": "str",
+        "event_type": EVENT_TYPE,
+        **dict.fromkeys("name agent".split(), "str"),
+        "importance": "Float64",
+        "mark": MARK,
+    },
+    segments={"start": "Int64", "stop": "Int64", "dull": "boolean", "events": "Int64", "summary": "str"},
     messages={**_PLACE, "role": "str", "content": "object", "tool_calls": "object", "tool_call_id": "str"},
 )
 
