@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from peaky_peek.widgets._linking import link
     from peaky_peek.widgets.conversation import conversation
     from peaky_peek.widgets.search import search
+    from peaky_peek.widgets.timeline import timeline
     from peaky_peek.widgets.tree import tree
 
 _LAZY = {
@@ -60,6 +61,7 @@ _LAZY = {
     "tape": "peaky_peek.capture.tape", "link": "peaky_peek.widgets._linking",
     "search": "peaky_peek.widgets.search",
     "conversation": "peaky_peek.widgets.conversation",
+    "timeline": "peaky_peek.widgets.timeline",
     "load_ipython_extension": "peaky_peek.magics", "unload_ipython_extension": "peaky_peek.magics",
     **dict.fromkeys(
         ("ALL", "SCHEMA", "decisions", "event", "events", "llm_calls", "messages", "session", "sessions", "tool_calls"),
@@ -71,8 +73,8 @@ __all__ = [
     "ALL", "SCHEMA", "Alert", "BudgetExceeded", "LoopDetected", "NotOnTape", "PeekError", "PeekWarning", "RunStopped",
     "TraceContext", "alerts", "causes", "conversation", "decisions", "delete", "demo", "event", "events", "failures",
     "graph", "init", "label", "link", "lint", "llm", "llm_calls", "load", "messages", "off_event", "on_event", "pause",
-    "search", "session", "sessions", "set_price", "start_session", "status", "tape", "tool", "tool_calls", "trace",
-    "trace_session", "tree", "uninstall",
+    "search", "session", "sessions", "set_price", "start_session", "status", "tape", "timeline", "tool", "tool_calls",
+    "trace", "trace_session", "tree", "uninstall",
 ]  # fmt: skip
 
 

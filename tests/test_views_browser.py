@@ -26,6 +26,7 @@ VIEWS: dict[str, Make] = {
     "search": lambda session: pp.search("refund").view,
     "tree": pp.tree,
     "conversation": pp.conversation,
+    "timeline": pp.timeline,
 }
 """How each view of a session is made."""
 READY = "!view.__peek || view.__peek.firstPaintMs !== null || view.classList.contains('pp-empty')"

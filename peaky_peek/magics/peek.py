@@ -13,7 +13,8 @@ from peaky_peek.errors import PeekError
 from peaky_peek.store.sessions import NOTHING_RECORDED
 
 OF_A_SESSION = (
-    "tree", "conversation", "session", "events", "llm_calls", "tool_calls", "decisions", "messages", "graph",
+    "tree", "timeline", "conversation", "session", "events", "llm_calls", "tool_calls", "decisions", "messages",
+    "graph",
 )  # fmt: skip
 _OF_A_TEXT = ("sessions", "search", "event", "load")
 _ALONE = ("status", "demo")
@@ -36,8 +37,8 @@ class PeekMagics(Magics):
             %peek sessions failed     the same as pp.sessions("failed")
             %peek off                 record nothing until %peek on
 
-        and so on for conversation, search, session, events, llm_calls, tool_calls, decisions, messages, graph,
-        event, load, status and demo.
+        and so on for timeline, conversation, search, session, events, llm_calls, tool_calls, decisions,
+        messages, graph, event, load, status and demo.
         A session is meant by its name, its id, or its position (-1 is the newest); `{variables}` are filled in.
 
         At the top of a cell:

@@ -8,6 +8,7 @@ export const GLYPHS = {
   failure: "M5.5 2l5 5m0-5l-5 5M4.5 10l3.5 3.5L11.5 10",
   expand: "M4 6.5L8 3l4 3.5M4 9.5L8 13l4-3.5",
   collapse: "M4 3l4 3.5L12 3M4 13l4-3.5L12 13",
+  pauses: "M2.5 8h3M10.5 8h3M6.5 3.5l2 2-2 2 2 2-2 3",
   out: "M3.5 8h9",
   usual: "M3 4h10M3 8h10M3 12h10",
   in: "M3.5 8h9M8 3.5v9",
