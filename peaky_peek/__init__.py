@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from peaky_peek.graphs import graph
     from peaky_peek.interop import load
     from peaky_peek.widgets._linking import link
+    from peaky_peek.widgets.clusters import clusters
     from peaky_peek.widgets.conversation import conversation
     from peaky_peek.widgets.search import search
     from peaky_peek.widgets.timeline import timeline
@@ -59,6 +60,7 @@ _LAZY = {
     "failures": "peaky_peek.analysis.failures", "lint": "peaky_peek.analysis.lint",
     "load": "peaky_peek.interop", "tree": "peaky_peek.widgets.tree", "set_price": "peaky_peek.capture.pricing",
     "tape": "peaky_peek.capture.tape", "link": "peaky_peek.widgets._linking",
+    "clusters": "peaky_peek.widgets.clusters",
     "search": "peaky_peek.widgets.search",
     "conversation": "peaky_peek.widgets.conversation",
     "timeline": "peaky_peek.widgets.timeline",
@@ -71,10 +73,10 @@ _LAZY = {
 __version__ = "0.1.0"
 __all__ = [
     "ALL", "SCHEMA", "Alert", "BudgetExceeded", "LoopDetected", "NotOnTape", "PeekError", "PeekWarning", "RunStopped",
-    "TraceContext", "alerts", "causes", "conversation", "decisions", "delete", "demo", "event", "events", "failures",
-    "graph", "init", "label", "link", "lint", "llm", "llm_calls", "load", "messages", "off_event", "on_event", "pause",
-    "search", "session", "sessions", "set_price", "start_session", "status", "tape", "timeline", "tool", "tool_calls",
-    "trace", "trace_session", "tree", "uninstall",
+    "TraceContext", "alerts", "causes", "clusters", "conversation", "decisions", "delete", "demo", "event", "events",
+    "failures", "graph", "init", "label", "link", "lint", "llm", "llm_calls", "load", "messages", "off_event",
+    "on_event", "pause", "search", "session", "sessions", "set_price", "start_session", "status", "tape", "timeline",
+    "tool", "tool_calls", "trace", "trace_session", "tree", "uninstall",
 ]  # fmt: skip
 
 

@@ -104,3 +104,10 @@ def test_a_store_is_recovered_as_the_page_on_durability_says(store: Database) ->
 
     numbers = f"PRAGMA application_id = {schema.APPLICATION_ID}; PRAGMA user_version = {schema.VERSION}"
     assert numbers in (ROOT / "docs/durability.md").read_text()
+
+
+def test_the_code_of_the_page_on_clusters_runs(store: Database) -> None:
+    page = (ROOT / "docs/clusters.md").read_text()
+    names: dict[str, Any] = {}
+    for block in re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
+        exec(block, names)

@@ -24,6 +24,7 @@ Make = Callable[[Any], Any]
 
 VIEWS: dict[str, Make] = {
     "search": lambda session: pp.search("refund").view,
+    "clusters": pp.clusters,
     "tree": pp.tree,
     "conversation": pp.conversation,
     "timeline": pp.timeline,
@@ -160,7 +161,7 @@ def test_two_views_of_one_widget_show_the_same_selection(
     session = Refund("refund").save(store)
     widget = show(page, name, session, tmp_path, views=("view", "other"))
     before = page.locator("#other").screenshot()
-    widget.selected = f"{session}-0"
+    widget.selected = pp.failures(session)["event_id"][0] if name == "clusters" else f"{session}-0"
     deliver(page, widget)
     settle(page)
     one, other = (page.locator(f"#{view}").screenshot() for view in ("view", "other"))

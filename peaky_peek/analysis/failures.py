@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -34,6 +35,7 @@ _SELECT = f"""
         {", ".join(f"e.payload -> '{name}'" for name in _TEXTS)}
     FROM events e JOIN sessions s USING (session_id) LEFT JOIN events p ON p.event_id = e.parent_id
     WHERE e.failed AND """  # noqa: S608
+_MODULES = re.compile(r"^(?:\w+\.)+(?=\w+$)")
 _MOST_LEVELS = 200
 """An exception that crosses more spans than these is told twice."""
 
@@ -137,7 +139,7 @@ def _described(row: _Row) -> dict[str, Any]:
     error_type, words = row.error_type or None, message or ""
     if row.event_type in ("tool_result", "error"):
         read, words = fingerprints.typed(words)
-        error_type = (error_type or read or "").rpartition(".")[2] or None
+        error_type = _MODULES.sub("", error_type or read or "") or None
     else:
         error_type = next((row.said[name] for name in _TYPE if name in row.said), row.event_type)
     in_tool = row.event_type == "tool_result" or row.around == "tool_call"

@@ -26,6 +26,7 @@ _DIFFERS = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
+_ANSI = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
 _MASKS_IN_A_ROW = re.compile(rf"{MASK}(?:[\s,;:=/|+-]*{MASK})+")
 _TYPED = re.compile(
     r"\s*((?:[a-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Timeout|Warning|Exit|Interrupt|Failure|Fault))\s*(?::|$)"
@@ -44,7 +45,7 @@ def mask(message: str) -> str:
     >>> mask("order A-1042: no answer from https://pay.example/v1 after 30.5 s (status 503)")
     'order …: no answer from … after … s (status 503)'
     """
-    text = " ".join(message[:_LONGEST].split())
+    text = " ".join(_ANSI.sub("", message[:_LONGEST]).split())
     text = _DIFFERS.sub(lambda found: found["kept"] or MASK, text)
     return _MASKS_IN_A_ROW.sub(MASK, text).strip()
 

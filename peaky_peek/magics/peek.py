@@ -16,7 +16,7 @@ OF_A_SESSION = (
     "tree", "timeline", "conversation", "session", "events", "llm_calls", "tool_calls", "decisions", "messages",
     "graph",
 )  # fmt: skip
-_OF_A_TEXT = ("sessions", "search", "event", "load")
+_OF_A_TEXT = ("sessions", "search", "clusters", "event", "load")
 _ALONE = ("status", "demo")
 WORDS = (*OF_A_SESSION, *_OF_A_TEXT, *_ALONE, "on", "off")
 """What may follow `%peek`; all but the last two are functions of the package."""
@@ -35,6 +35,7 @@ class PeekMagics(Magics):
             %peek                     the recorded sessions
             %peek tree refund_agent   the same as pp.tree("refund_agent"); without a name, of the newest session
             %peek sessions failed     the same as pp.sessions("failed")
+            %peek clusters after:7d   the same as pp.clusters("after:7d"): what keeps failing
             %peek off                 record nothing until %peek on
 
         and so on for timeline, conversation, search, session, events, llm_calls, tool_calls, decisions,

@@ -201,7 +201,7 @@ class SessionWidget(PeekWidget):
         with self._lock:
             if query != self._shown_filter():
                 try:
-                    self._mask = _mask_of(query, self._recording)
+                    self._mask = self._mask_of(query, self._recording)
                 except QueryError as error:
                     self._send_all([_wire.error(str(error), {"type": "filter", "query": query})])
                     return
@@ -212,7 +212,7 @@ class SessionWidget(PeekWidget):
     def _set_filter(self, wanted: _filter.Filter) -> None:
         wanted = "" if wanted is None else wanted
         with self._lock:
-            self._mask = _mask_of(wanted, self._recording)
+            self._mask = self._mask_of(wanted, self._recording)
             self._filter = wanted
             if self._query != self._shown_filter():
                 self._query = self._shown_filter()  # its observer sends the mask
@@ -276,7 +276,7 @@ class SessionWidget(PeekWidget):
     def _show(self, recording: Recording) -> None:
         """Replace what is drawn."""
         try:
-            self._mask = _mask_of(self._filter, recording)
+            self._mask = self._mask_of(self._filter, recording)
         except QueryError:  # a mask is as long as the session was when it was made
             self._mask, self._filter = None, ""
         self._recording = recording
@@ -300,6 +300,11 @@ class SessionWidget(PeekWidget):
             return [_wire.no_mask(len(self._recording))]
         return [_wire.mask(self._mask, self._shown_filter())]
 
+    def _mask_of(self, wanted: _filter.Filter, recording: Recording) -> NDArray[np.bool_] | None:
+        """Return the rows that a filter lets through; None for no filter at all."""
+        is_none = isinstance(wanted, str) and not wanted.strip()
+        return None if is_none else _filter.matches(wanted, recording)
+
     def _shown_filter(self) -> str:
         return self._filter if isinstance(self._filter, str) else SET_IN_PYTHON
 
@@ -314,9 +319,3 @@ class SessionWidget(PeekWidget):
 
 def _is_same_query(one: _filter.Filter, other: _filter.Filter) -> bool:
     return isinstance(one, str) and isinstance(other, str) and one == other
-
-
-def _mask_of(wanted: _filter.Filter, recording: Recording) -> NDArray[np.bool_] | None:
-    """Return the steps that a filter lets through; None for no filter at all."""
-    is_none = isinstance(wanted, str) and not wanted.strip()
-    return None if is_none else _filter.matches(wanted, recording)
