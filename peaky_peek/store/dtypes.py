@@ -160,6 +160,16 @@ SCHEMA = Schema(
         "failed": "boolean",
         "suspect": "str",
     },
+    diff={
+        "op": pd.CategoricalDtype(["=", "~", "+", "-", "move"]),
+        **dict.fromkeys("a_step b_step".split(), "Int64"),
+        **dict.fromkeys("a_id b_id".split(), "str"),
+        "event_type": EVENT_TYPE,
+        **dict.fromkeys("name agent".split(), "str"),
+        "similarity": "Float64",
+        "diverges": "boolean",
+        **dict.fromkeys("changed note".split(), "str"),
+    },
     handoffs={
         **dict.fromkeys("event_id session_id".split(), "str"),
         "timestamp": TIME,
