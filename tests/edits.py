@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 import peaky_peek as pp
 from peaky_peek.analysis import contents
 from peaky_peek.analysis.contents import Content, Run
@@ -30,12 +32,11 @@ class Planted:
     parting: tuple[int, int] | None = None
 
 
-def real_runs(db: Database, at_least: int = 12) -> list[Run]:
-    """The recorded runs of the test data that have so many steps."""
-    for name in TRACES:
-        pp.load(DATA / name)
-    found = [contents.read(db, session_id) for session_id in pp.sessions()["session_id"]]
-    return [run for run in found if len(run) >= at_least]
+def real_runs(db: Database, at_least: int = 12) -> list[list[Run]]:
+    """The recorded runs of the test data that have so many steps, by where they come from."""
+    sources = [pp.load(DATA / name)["session_id"] for name in TRACES]
+    found = [[contents.read(db, session_id) for session_id in source] for source in sources]
+    return [[run for run in source if len(run) >= at_least] for source in found]
 
 
 def planted(run: Run, other: Run, seed: int, share: float = 0.08) -> Planted:
@@ -70,30 +71,25 @@ def _edited(run: Run, other: Run, rng: random.Random, among: range, share: float
     free = 0
     while at < len(rows):
         kind = rng.choice(KINDS) if at in among and at >= free and rng.random() < share else ""
-        size = rng.randint(1, 3)
+        size, target = rng.randint(1, 3), at + rng.randint(9, 15)
         block = rows[at : at + size]
+        free = at + size + 4 if kind else free
         if kind == "insert":
             foreign = rng.randrange(1, len(other))
             result.append((other, foreign, other.contents[foreign]))
         elif kind == "repeat":
-            result += [*block, *block]
-            at += len(block)
+            result += block
         elif kind == "replace":
-            result.append((run, at, _replaced(run, at, rng)))
-            at += 1
-        elif kind in ("delete", "move") and at + size < among.stop:
+            rows[at] = (run, at, _replaced(run, at, rng))
+        elif kind == "delete":
+            at = min(at + size, among.stop)
+        elif kind == "move" and target < among.stop and _is_rare(run, range(at, at + size)):
+            moved.append((target, block))
             at += size
-            if kind == "move" and _is_rare(run, range(at - size, at)):
-                moved.append((at + rng.randint(6, 12), block))
-            elif kind == "move":
-                result += block
-        if kind:
-            free = at + 4
-        while moved and moved[0][0] <= at and at < len(rows):
+        if moved and moved[0][0] <= at:
             result += moved.pop(0)[1]
             free = max(free, at + 4)
-        if at < len(rows):
-            result.append(rows[at])
+        result += rows[at : at + 1]
         at += 1
     return result + [step for _, block in moved for step in block]
 
@@ -112,8 +108,6 @@ def _replaced(run: Run, row: int, rng: random.Random) -> Content:
 
 
 def _run(rows: Sequence[Step]) -> Run:
-    import pandas as pd
-
     steps = pd.concat([run.steps.iloc[[row]] for run, row, _ in rows], ignore_index=True)
     steps["parent"] = -1
     openers = [run.opener(row) for run, row, _ in rows]

@@ -107,8 +107,8 @@ def _alike(a: Sequence[Likeness], b: Sequence[Likeness]) -> Iterator[tuple[int, 
 def common(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int, int]]:
     """Return pairs of equal items in order: the longest common subsequence, anchored at rare stretches if it is long.
 
-    >>> common("the red fox", "the fox")
-    [(0, 0), (1, 1), (2, 2), (7, 3), (8, 4), (9, 5), (10, 6)]
+    >>> common("abcd", "acd")
+    [(0, 0), (2, 1), (3, 2)]
     """
     pairs: list[tuple[int, int]] = []
     windows: list[Window] = [(0, len(a), 0, len(b))]

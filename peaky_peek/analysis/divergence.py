@@ -104,16 +104,20 @@ def first_divergence(db: Database, found: Differences) -> Divergence | None:
         return None
     row, lasting = first
     a, b = found.a, found.b
-    i, j = (_next(found, side, row) for side in (0, 1))
+    i, j = step_of_each(found, row)
     cause, note = _cause(db, found, row, i, j)
     return Divergence(row, *_numbered(a, b, i, j), lasting, _what(a, b, i, j), cause, note)
 
 
-def _next(found: Differences, side: int, row: int) -> int | None:
-    """Return the first step that a run has from this row on; what moved is told where it came from."""
-    rows = range(row, len(found))
-    steps = (found.places[at][side] for at in rows if at == row or found.ops[at] != "move")
-    return next((step for step in steps if step is not None), None)
+def step_of_each(found: Differences, row: int) -> tuple[int | None, int | None]:
+    """Return the first step that either run has from a row on, None where it has ended."""
+    i = j = 0
+    for op, (of_a, of_b) in zip(found.ops[:row], found.places, strict=False):
+        if of_a is not None and op != "move":  # what moved stands where b has it
+            i = of_a + 1
+        if of_b is not None:
+            j = of_b + 1
+    return i if i < len(found.a) else None, j if j < len(found.b) else None
 
 
 def _numbered(
