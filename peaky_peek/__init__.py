@@ -25,6 +25,7 @@ from peaky_peek.errors import BudgetExceeded, LoopDetected, NotOnTape, PeekError
 if TYPE_CHECKING:
     from peaky_peek.analysis.alerts import alerts
     from peaky_peek.analysis.causes import causes
+    from peaky_peek.analysis.checkpoints import checkpoints
     from peaky_peek.analysis.failures import failures
     from peaky_peek.analysis.lint import lint
     from peaky_peek.capture.deletion import delete
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
     from peaky_peek.widgets.tree import tree
 
 _LAZY = {
-    "causes": "peaky_peek.analysis.causes",
+    "causes": "peaky_peek.analysis.causes", "checkpoints": "peaky_peek.analysis.checkpoints",
     "alerts": "peaky_peek.analysis.alerts", "delete": "peaky_peek.capture.deletion",
     "label": "peaky_peek.capture.labels", "demo": "peaky_peek.demo", "graph": "peaky_peek.graphs",
     "failures": "peaky_peek.analysis.failures", "lint": "peaky_peek.analysis.lint",
@@ -73,10 +74,10 @@ _LAZY = {
 __version__ = "0.1.0"
 __all__ = [
     "ALL", "SCHEMA", "Alert", "BudgetExceeded", "LoopDetected", "NotOnTape", "PeekError", "PeekWarning", "RunStopped",
-    "TraceContext", "alerts", "causes", "clusters", "conversation", "decisions", "delete", "demo", "event", "events",
-    "failures", "graph", "init", "label", "link", "lint", "llm", "llm_calls", "load", "messages", "off_event",
-    "on_event", "pause", "search", "session", "sessions", "set_price", "start_session", "status", "tape", "timeline",
-    "tool", "tool_calls", "trace", "trace_session", "tree", "uninstall",
+    "TraceContext", "alerts", "causes", "checkpoints", "clusters", "conversation", "decisions", "delete", "demo",
+    "event", "events", "failures", "graph", "init", "label", "link", "lint", "llm", "llm_calls", "load", "messages",
+    "off_event", "on_event", "pause", "search", "session", "sessions", "set_price", "start_session", "status", "tape",
+    "timeline", "tool", "tool_calls", "trace", "trace_session", "tree", "uninstall",
 ]  # fmt: skip
 
 

@@ -10,7 +10,8 @@ from typing import Any, Literal, NamedTuple
 from peaky_peek.errors import QueryError
 
 Key = str | int
-_Place = tuple[()] | tuple[Any, Any]  # the last key, and the place that it is a key of
+Place = tuple[()] | tuple[Any, Any]
+"""Where something lies: its key, and the place that this is a key of; nothing for the whole."""
 _PART = re.compile(r"""\.?([^.\[\]"']+)|\[(-?\d+)\]|\[("(?:[^"\\]|\\.)*"|'[^']*')\]""")
 _PLAIN = re.compile(r"""[^.\[\]"'\s]+""")
 
@@ -54,13 +55,13 @@ def is_same(one: Any, other: Any) -> bool:
 
 
 def _changes(before: Any, after: Any) -> Iterator[Change]:
-    stack: list[tuple[_Place, Any, Any]] = [((), before, after)]
+    stack: list[tuple[Place, Any, Any]] = [((), before, after)]
     while stack:
         place, one, other = stack.pop()
         if one is ABSENT:
-            yield Change(_path(place), "added", None, other)
+            yield Change(path_of(place), "added", None, other)
         elif other is ABSENT:
-            yield Change(_path(place), "removed", one, None)
+            yield Change(path_of(place), "removed", one, None)
         elif isinstance(one, dict) and isinstance(other, dict):
             stack += [
                 ((key, place), one.get(key, ABSENT), other.get(key, ABSENT))
@@ -69,7 +70,7 @@ def _changes(before: Any, after: Any) -> Iterator[Change]:
         elif isinstance(one, list) and isinstance(other, list):
             stack += reversed([((at, place), was, now) for at, was, now in _between(one, other)])
         elif not _is_equal(one, other):
-            yield Change(_path(place), "changed", one, other)
+            yield Change(path_of(place), "changed", one, other)
 
 
 def keys_of(path: str) -> list[Key]:
@@ -132,7 +133,7 @@ def _between(one: list[Any], other: list[Any]) -> Iterator[tuple[int, Any, Any]]
         yield at, was, now
 
 
-def _path(place: _Place) -> str:
+def path_of(place: Place) -> str:
     """Return the text of a place."""
     parts = []
     while place:

@@ -146,10 +146,10 @@ class Moments:
         numbers = self.columns.numbers
         self._timestamps = dtypes.times(numbers["timestamp"])
         is_answer = (numbers["event_type"] == _RESPONSE) & (numbers["status"] != _ERROR)
-        self._cost = _Sum(numbers["cost_usd"], np.isfinite(numbers["cost_usd"]))
+        self.cost = SoFar(numbers["cost_usd"], np.isfinite(numbers["cost_usd"]))
         self._unpriced = np.cumsum(is_answer & np.isnan(numbers["cost_usd"]))
         tokens = [numbers["input_tokens"], numbers["output_tokens"]]
-        self._input, self._output = (_Sum(one, (one > -_MOST) & (one < _MOST)) for one in tokens)
+        self._input, self._output = (SoFar(one, (one > -_MOST) & (one < _MOST)) for one in tokens)
         self._uncounted = np.cumsum(is_answer & (tokens[0] == MISSING) & (tokens[1] == MISSING))
         self._checkpoints = np.flatnonzero(numbers["event_type"] == _CHECKPOINT)
         self.checkpoint = lru_cache(_KEPT)(self._read_checkpoint)
@@ -171,7 +171,7 @@ class Moments:
             position=position,
             event_id=self.order[position],
             timestamp=None if pd.isna(when) else when.to_pydatetime(),
-            cost_usd=self._cost.at(position),
+            cost_usd=self.cost.at(position),
             unpriced=int(self._unpriced[position]),
             tokens=Tokens(self._input.at(position), self._output.at(position), int(self._uncounted[position])),
             _of=self,
@@ -258,15 +258,16 @@ def saved_in(checkpoint: Checkpoint) -> dict[str, Any]:
     return {name: value for name in ("state", "memory") if (value := getattr(checkpoint, name)) is not None}
 
 
-class _Sum:
-    """A sum so far, at every position; None as long as nothing is known."""
+class SoFar:
+    """A sum at every position."""
 
     def __init__(self, values: NDArray[Any], is_known: NDArray[np.bool_]) -> None:
-        self._sum = np.cumsum(np.where(is_known, values, 0)).tolist()
-        self._known = np.maximum.accumulate(is_known).tolist() if len(is_known) else []
+        self.sums = np.cumsum(np.where(is_known, values, 0))
+        self._known = np.maximum.accumulate(is_known) if len(is_known) else is_known
 
     def at(self, position: int) -> Any:
-        return self._sum[position] if self._known[position] else None
+        """Return the sum of what is known by then, None as long as nothing is."""
+        return self.sums[position].item() if self._known[position] else None
 
 
 def _events(db: Database, steps: pd.DataFrame) -> Columns:
