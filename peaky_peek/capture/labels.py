@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from peaky_peek import store
 from peaky_peek.capture import context
+from peaky_peek.errors import PeekError
 from peaky_peek.store.sessions import resolve_many
+
+if TYPE_CHECKING:
+    from peaky_peek.store.database import Database
 
 
 def label(
@@ -37,3 +41,14 @@ def label(
     for session_id in ids:
         context.note(session_id, given)
     return len(ids)
+
+
+def label_one(session_id: str, database: Database, outcome: str | None) -> None:
+    """Say of one session whether it was good; None takes back what was said.
+
+    Raises:
+        PeekError: if it is not in the store in use, which is the only one that is written to.
+    """
+    if database.path != store.current().path:
+        raise PeekError(f"This session is in {database.path}: choose it with pp.init(db=...) to label it.")
+    context.note(session_id, {"outcome": outcome})

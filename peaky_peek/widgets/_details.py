@@ -1,4 +1,4 @@
-"""One step prepared for reading: facts and sections, as the inspector shows them."""
+"""One step prepared for reading: facts and sections, laid out for its kind, as the inspector shows them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,20 @@ from typing import Any
 
 from peaky_peek.encoding import Cut, as_text
 from peaky_peek.events import AgentStart, Error, Event, LLMRequest, LLMResponse, ToolResult
-from peaky_peek.widgets import _text
+from peaky_peek.widgets import _kinds, _text
 from peaky_peek.widgets._messages import conversation
+from peaky_peek.widgets._surroundings import Surroundings
 from peaky_peek.widgets._values import Path, cut_text, parsed, presentable
 
 _SHORT = 80
+_MOST_IDS = 50
 _FOLDED = {"tools", "settings", "memory", "data", "metadata"}
 _IN_CONVERSATION = {"messages", "content", "thinking", "tool_calls"}
 _AS_FACTS = {"usage", "cost_usd", "time_to_first_token_ms"}
 _READ = {"code", "reasoning", "result", "output", "error", "error_type", "error_message", "stack_trace"}
 _IF_ANY = {"alternatives", "evidence", "evidence_event_ids", "related_event_ids", "tools", "settings"}
-_NEVER_FACTS = _IN_CONVERSATION | _AS_FACTS | _READ
+_CHOICE = {"confidence", "chosen_action"}
+_NEVER_FACTS = _IN_CONVERSATION | _AS_FACTS | _READ | _CHOICE
 _USUAL = {"complete": True, "stream": False}
 """What goes without saying."""
 _WORDS = {
@@ -31,8 +34,17 @@ _WORDS = {
 }
 
 
-def details(row: int, step: Mapping[str, Any], events: Sequence[Event]) -> dict[str, Any]:
-    """Return the `details` message of a step, given its row of the steps frame (unknown is None) and its events."""
+def details(
+    row: int, step: Mapping[str, Any], events: Sequence[Event], around: Surroundings | None = None
+) -> dict[str, Any]:
+    """Return the `details` message of a step.
+
+    Args:
+        row: of the step.
+        step: its row of the steps frame, unknown is None.
+        events: its events in order.
+        around: what is known of other steps; None when it is read alone.
+    """
     opener = events[0]
     agent = f" · {opener.agent}" if opener.agent else ""
     return {
@@ -42,7 +54,7 @@ def details(row: int, step: Mapping[str, Any], events: Sequence[Event]) -> dict[
         "title": _text.one_line(opener.name),
         "subtitle": _text.one_line(f"{_type(opener)}{agent}"),
         "facts": [[label, _text.visible(text)] for label, text in _facts(step, events) if text],
-        "sections": list(_sections(events)),
+        "sections": list(_sections(events, around or Surroundings())),
     }
 
 
@@ -76,11 +88,6 @@ def _facts(step: Mapping[str, Any], events: Sequence[Event]) -> Iterator[tuple[s
             " → ".join(_text.one_line(str(handoff[side])) for side in ("from", "to") if handoff.get(side)),
         )
     yield "Importance", "" if step["importance"] is None else f"{step['importance']:.2f}"
-    for event in events:
-        yield _label(f"{event.event_type}_id"), event.id
-    yield "Inside", opener.parent_id or ""
-    upstream = [str(cause) for event in events for cause in event.upstream_event_ids]
-    yield _WORDS["upstream_event_ids"], ", ".join(upstream[:5])
 
 
 def _tokens(usage: Mapping[str, Any]) -> str:
@@ -102,13 +109,15 @@ def _is_fact(name: str, value: Any) -> bool:
     return isinstance(value, (bool, float)) or (isinstance(value, int) and value.bit_length() <= 64)
 
 
-def _sections(events: Sequence[Event]) -> Iterator[dict[str, Any]]:
-    """Yield what takes reading, in the order it happened."""
+def _sections(events: Sequence[Event], around: Surroundings) -> Iterator[dict[str, Any]]:
+    """Yield what takes reading: what is laid out for its kind, then every other field in the order it happened."""
     requests = [event for event in events if isinstance(event, LLMRequest)]
     responses = [event for event in events if isinstance(event, LLMResponse)]
     if requests or responses:
         turns = conversation(requests[0] if requests else None, responses[0] if responses else None)
         yield {"title": "Conversation", "kind": "messages", "messages": turns}
+    laid_out = _kinds.layout(events, around)
+    yield from laid_out.sections
     for position, event in enumerate(events):
         if isinstance(event, Error):
             yield _error(event, position)
@@ -116,14 +125,30 @@ def _sections(events: Sequence[Event]) -> Iterator[dict[str, Any]]:
             message = cut_text(event.error, [position, "error"])
             yield {"title": "Error", "kind": "error", "error_type": "", "message": message}
         for name, value in event.typed().items():
-            if not _is_fact(name, value) and not _is_told(event, name):
+            if name not in laid_out.fields and not _is_fact(name, value) and not _is_told(event, name):
                 yield _section(event, name, value, [position, name])
+    yield from laid_out.below
     for position, event in enumerate(events):
         for name in ("data", "metadata"):
             value = getattr(event, name)
             is_told = position > 0 and value == getattr(events[0], name)
             if value and not is_told and value.keys() != {"handoff"}:
                 yield _section(event, name, value, [position, name])
+    yield from _ids(events, around)
+
+
+def _ids(events: Sequence[Event], around: Surroundings) -> Iterator[dict[str, Any]]:
+    """Yield what the step belongs to, as links, and its ids."""
+    opener = events[0]
+    upstream = [str(cause) for event in events for cause in event.upstream_event_ids]
+    if causes := _kinds.links("Caused by", around.rows(upstream)):
+        yield causes
+    facts = [[_label(f"{event.event_type}_id"), _text.visible(event.id)] for event in events]
+    known = {event_id for _, event_id, _, _ in around.rows(upstream)}
+    facts += [["Caused by", _text.visible(cause)] for cause in upstream[:_MOST_IDS] if cause not in known]
+    if opener.parent_id:
+        facts.append(["Inside", _text.visible(opener.parent_id)])
+    yield {"title": "Ids", "kind": "facts", "facts": facts, "open": False}
 
 
 def _is_told(event: Event, name: str) -> bool:

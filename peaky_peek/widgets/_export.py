@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from peaky_peek.widgets import _details, _previews, _wire
+from peaky_peek.widgets import _previews, _wire
 from peaky_peek.widgets._recording import Recording, part
 from peaky_peek.widgets._values import whole_text
 
@@ -90,7 +90,7 @@ def _answers(recording: Recording) -> dict[str, Any]:
     more: dict[str, str] = {}
     room, room_for_more = DETAILS_LIMIT, MORE_LIMIT
     for row, (step, events) in zip(rows, recording.read(rows), strict=True):
-        prepared = _details.details(row, step, events)
+        prepared = recording.detailed(row, step, events)
         room -= len(_json(prepared))
         if room < 0:
             break

@@ -95,7 +95,8 @@ def title(
         _total_cost(steps),
     ]
     said = [fact for fact in facts if fact]
-    return {"name": _text.one_line(name, _LABEL), "status": status, "facts": said, "note": ""}
+    about = {"name": _text.one_line(name, _LABEL), "status": status, "facts": said, "note": ""}
+    return {**about, "outcome": _text.one_line(outcome or "", _OUTCOME)}
 
 
 def _total_cost(steps: pd.DataFrame) -> str:

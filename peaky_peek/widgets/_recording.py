@@ -11,6 +11,7 @@ from peaky_peek import steps as stepping
 from peaky_peek.errors import StoreLocked
 from peaky_peek.store import reader, sessions
 from peaky_peek.widgets import _details, _outline, _previews
+from peaky_peek.widgets._surroundings import Surroundings
 from peaky_peek.widgets._values import follow, whole_text
 
 if TYPE_CHECKING:
@@ -94,7 +95,11 @@ class Recording:
     def details(self, row: int) -> dict[str, Any]:
         """Return the `details` message of a step."""
         [(step, events)] = self.read([row])
-        return _details.details(row, step, events)
+        return self.detailed(row, step, events)
+
+    def detailed(self, row: int, step: dict[str, Any], events: Sequence[Event]) -> dict[str, Any]:
+        """Return the `details` message of a step that has been read."""
+        return _details.details(row, step, events, Surroundings(self.db, self._row_of))
 
     def more(self, row: int, path: Sequence[int | str]) -> dict[str, Any]:
         """Return the `more` message: all of a text that was cut, or of a value as JSON."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from peaky_peek import frames, store
+from peaky_peek.capture import labels
 from peaky_peek.errors import EventNotFound, PeekError, QueryError
 from peaky_peek.events import Event
 from peaky_peek.store import reader
@@ -119,6 +120,20 @@ class SessionWidget(PeekWidget):
         rows = self._recording.rows_of(self.selected)
         ids = [known for step in self._recording.event_ids(rows) for known in step]
         return frames.events_by_id(self._recording.db, ids)
+
+    @property
+    def code(self) -> str:
+        """Python that gives what is selected: an event, or the events of several steps as a frame; else all events."""
+        rows = self._recording.rows_of(self.selected)
+        ids = [known for step in self._recording.event_ids(rows) for known in step]
+        if len(self.selected) == 1 and len(ids) == 1:
+            return f"pp.event({ids[0]!r})"
+        sessions = list(dict.fromkeys(event.session_id for event in reader.events_by_id(self._recording.db, ids)))
+        sessions = sessions or ([self.session.session_id] if self.session else [])
+        ref = repr(sessions[0] if len(sessions) == 1 else sessions)
+        if not ids:
+            return f"pp.events({ref}, data=True)" if sessions else "pp.events(data=True)"
+        return f"pp.events({ref}, data=True).set_index('event_id').loc[{ids!r}].reset_index()"
 
     def refresh(self) -> None:
         """Show what was recorded since; selection and filter stay."""
@@ -241,22 +256,32 @@ class SessionWidget(PeekWidget):
                     self.filter = value
 
     def _answer(self, request: dict[str, Any]) -> list[_wire.Message]:
-        recording = self._recording
         match request:
             case {"type": "hello", "version": _wire.VERSION}:
                 self._views.add(str(request.get("view")))
                 _linking.join(self)
                 return self._drawn()
+            case {"type": "hello"}:
+                raise PeekError("This page and the kernel have different versions of Peaky Peek: reload the page.")
             case {"type": "bye"}:
                 self._views.discard(str(request.get("view")))
                 if not self._views:  # nobody looks at it any more, as after its cell was run again
                     _linking.leave(self)
                 return []
-            case {"type": "hello"}:
-                raise PeekError("This page and the kernel have different versions of Peaky Peek: reload the page.")
             case {"type": "refresh"}:
                 self.refresh()
                 return []
+            case {"type": "label", "outcome": str(outcome) | (None as outcome)} if self.session:
+                labels.label_one(self.session.session_id, self._recording.db, outcome)
+                self._title = self._read_again().title()
+                return []
+            case {"type": "code"}:
+                return [_wire.packed("code", {"code": self.code}, request=request)]
+        return self._about_steps(request)
+
+    def _about_steps(self, request: dict[str, Any]) -> list[_wire.Message]:
+        recording = self._recording
+        match request:
             case {"type": "previews", "start": int(start), "stop": int(stop)}:
                 rows = range(len(recording))[max(start, 0) : min(stop, start + _PREVIEWS)]
                 return [({"type": "previews", "start": start, "texts": recording.previews(rows)}, [])]

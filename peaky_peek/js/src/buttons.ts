@@ -6,6 +6,8 @@ export const GLYPHS = {
   fold: "M6 4l4.5 4L6 12",
   refresh: "M12.5 8a4.5 4.5 0 1 1-1.4-3.2M12.6 2.2v3h-3",
   failure: "M5.5 2l5 5m0-5l-5 5M4.5 10l3.5 3.5L11.5 10",
+  pass: "M3.5 8.5l3 3 6-7",
+  fail: "M4.5 4.5l7 7m0-7l-7 7",
   expand: "M4 6.5L8 3l4 3.5M4 9.5L8 13l4-3.5",
   collapse: "M4 3l4 3.5L12 3M4 13l4-3.5L12 13",
   pauses: "M2.5 8h3M10.5 8h3M6.5 3.5l2 2-2 2 2 2-2 3",

@@ -2,7 +2,7 @@
 import { button, element } from "./dom";
 import type { More } from "./longtext";
 import { type Model, same, type Unsubscribe } from "./model";
-import { sectionElement } from "./sections";
+import { factList, sectionElement } from "./sections";
 import type { Details } from "./wire";
 
 export class Inspector {
@@ -14,12 +14,15 @@ export class Inspector {
   constructor(
     private readonly model: Model,
     private readonly closed: () => void,
+    /** Leads to another step. */
+    private readonly go: (row: number) => void,
   ) {
     this.element.hidden = true;
     this.element.setAttribute("aria-label", "Selected step");
     this.element.tabIndex = -1;
     const close = button("✕", "Close (Escape)", () => this.hide(), "pp-close");
-    this.element.append(this.handle(), close, this.content);
+    const copy = button("Copy as Python", "Copy what is selected as Python", () => this.copy(), "pp-link pp-copy");
+    this.element.append(this.handle(), close, copy, this.content);
   }
 
   get open(): boolean {
@@ -52,6 +55,21 @@ export class Inspector {
     this.waiting.clear();
   };
 
+  /** Puts the Python for the selection on the clipboard, or shows it where there is none. */
+  private copy(): void {
+    const show = (text: string) => this.content.prepend(element("div", "pp-code", text));
+    const ended = this.model.fetch(
+      { type: "code" },
+      ({ facts }) => {
+        const said = () => show(facts.code);
+        if (navigator.clipboard) navigator.clipboard.writeText(facts.code).then(said, said);
+        else said();
+      },
+      show,
+    );
+    this.waiting.add(ended);
+  }
+
   /** The edge towards the tree, which can be dragged. */
   private handle(): HTMLElement {
     const handle = element("div", "pp-handle");
@@ -81,13 +99,11 @@ export class Inspector {
   }
 
   private fill(details: Details): void {
-    const facts = element("div", "pp-facts");
-    for (const [label, text] of details.facts) facts.append(element("span", "pp-dim", label), element("bdi", "", text));
     this.replace(
       element("div", "pp-step", details.title),
       element("div", "pp-dim", details.subtitle),
-      facts,
-      ...details.sections.map((section) => sectionElement(section, this.more)),
+      factList(details.facts),
+      ...details.sections.map((section) => sectionElement(section, this.more, this.go)),
     );
   }
 

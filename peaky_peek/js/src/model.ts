@@ -21,6 +21,8 @@ export interface Title {
   status?: string;
   facts?: string[];
   note?: string;
+  /** What somebody said of the session; empty when nobody did, absent where there is no session. */
+  outcome?: string;
   /** What the box above the view is for, where it is not for filtering. */
   box?: string;
 }

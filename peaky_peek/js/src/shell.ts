@@ -102,7 +102,15 @@ function render(
 
   const selecting = later(SELECT_MS, (rows: number[]) => model.set("_rows", rows));
   const seeking = later(SELECT_MS, (position: number) => model.set("_position", position));
-  const inspector = new Inspector(model, () => view.focus());
+  const inspector = new Inspector(
+    model,
+    () => view.focus(),
+    (row) => {
+      view.select([row]);
+      selecting.soon([row]);
+      inspect(row);
+    },
+  );
   const view = makeView(
     {
       model,
@@ -135,9 +143,11 @@ function render(
       query,
       leave: () => view.focus(),
       refresh: () => model.send({ type: "refresh" }),
+      label: (outcome) => model.send({ type: "label", outcome }),
       nextFailure: () => view.nextFailure(),
     },
     view.buttons,
+    model.get("expanded") !== undefined,
   );
   const peek: Peek = {
     view,
@@ -288,5 +298,5 @@ function later<T>(ms: number, what: (value: T) => void): { soon(value: T): void;
 /** Whoever asked shows what went wrong with the answer; what nobody waits for is shown above the view. */
 function isQuestion(request: unknown): boolean {
   const type = (request as { type?: string } | undefined)?.type;
-  return type !== undefined && type !== "hello" && type !== "refresh" && type !== "filter";
+  return type !== undefined && type !== "hello" && type !== "refresh" && type !== "filter" && type !== "label";
 }

@@ -12,6 +12,8 @@ export interface Actions {
   /** The user is done with the filter and goes back to the view. */
   leave(): void;
   refresh(): void;
+  /** The user says how the session was; null takes it back. */
+  label(outcome: string | null): void;
   nextFailure(): void;
 }
 
@@ -29,12 +31,18 @@ export class Toolbar {
   private readonly refresh: HTMLButtonElement;
   private readonly failures: HTMLButtonElement;
   private readonly failed = element("span", "");
+  private readonly labels = new Map([
+    ["pass", tool("pass", "This run was good", () => {})],
+    ["fail", tool("fail", "This run was bad", () => {})],
+  ]);
   private typing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly actions: Actions,
     /** The view's own buttons. */
     own: readonly HTMLElement[],
+    /** Whether there is a kernel to say how the session was. */
+    private readonly labelled: boolean,
   ) {
     this.fold = tool("fold", "The steps of this session", actions.fold);
     this.fold.classList.add("pp-fold");
@@ -65,14 +73,27 @@ export class Toolbar {
       this.failures,
       ...own,
     );
-    const headline = element("div", "pp-headline", this.fold, this.title);
+    for (const [outcome, label] of this.labels) {
+      label.addEventListener("click", () => actions.label(label.ariaPressed === "true" ? null : outcome));
+    }
+    const headline = element(
+      "div",
+      "pp-headline",
+      this.fold,
+      this.title,
+      element("div", "pp-group", ...this.labels.values()),
+    );
     this.element.append(element("div", "pp-bar", headline, tools), this.note);
   }
 
-  setTitle({ name, status, facts = [], box = "Filter" }: Title): void {
+  setTitle({ name, status, facts = [], box = "Filter", outcome }: Title): void {
     this.title.replaceChildren();
     this.refresh.hidden = status !== "running";
     this.input.placeholder = `${box}  /`;
+    for (const [name, label] of this.labels) {
+      label.hidden = outcome === undefined || !this.labelled;
+      label.ariaPressed = String(outcome === name);
+    }
     if (status) {
       const mark = STATUS[status as keyof typeof STATUS] ?? "";
       const badge = element("span", "pp-badge", `${mark} ${status}`.trim());

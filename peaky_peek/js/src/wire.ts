@@ -58,7 +58,27 @@ export type Section = { title: string; open?: boolean } & (
   | ({ kind: "code"; language: string } & Cut)
   | ({ kind: "text" } & Cut)
   | { kind: "error"; error_type: string; message: Cut; trace?: Cut }
+  | { kind: "sides"; sides: { title: string; value: unknown }[] }
+  | { kind: "problems"; problems: string[] }
+  | { kind: "links"; links: Link[] }
+  | { kind: "table"; head: string[]; rows: string[][] }
+  | { kind: "choice"; chosen: string; rejected: string[]; confidence: number | null }
+  | { kind: "changes"; changes: Change[]; more: number }
+  | { kind: "facts"; facts: [string, string][] }
 );
+/** Another step; `row` is -1 when it is not in this view. */
+export interface Link {
+  row: number;
+  event_id: string;
+  name: string;
+  type: string;
+}
+export interface Change {
+  path: string;
+  change: "added" | "removed" | "changed";
+  before: string;
+  after: string;
+}
 export interface Details {
   type: "details";
   row: number;
