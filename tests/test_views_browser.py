@@ -83,6 +83,38 @@ TOO_FAINT = """
 """Texts that have a contrast below 4.5 to what is behind them."""
 
 
+ON_CANVAS = """
+() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext("2d", { willReadFrequently: true });
+  const style = getComputedStyle(document.querySelector(".pp-root"));
+  const color = (name) => style.getPropertyValue(`--pp-${name}`);
+  const dark = style.colorScheme === "dark";
+  const washes = { none: 0, accent: dark ? 0.18 : 0.12, risk: 0.06 };
+  const draw = (wash, strength, ink) => {
+    canvas.globalAlpha = 1;
+    canvas.fillStyle = color("background");
+    canvas.fillRect(0, 0, 1, 1);
+    canvas.globalAlpha = strength;
+    canvas.fillStyle = color(wash);
+    if (strength) canvas.fillRect(0, 0, 1, 1);
+    canvas.globalAlpha = 1;
+    canvas.fillStyle = ink ? color(ink) : "transparent";
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data.slice(0, 3)].map((c) => c / 255)
+      .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+      .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  };
+  const written = ["text", "dim", "suspect", "risk"];
+  const inks = { none: [...written, "session", "llm", "tool", "decision", "checkpoint"], accent: written, risk: written };
+  return Object.entries(washes).flatMap(([wash, strength]) => inks[wash].map((ink) => {
+    const [light, dark] = [draw(wash, strength, ink), draw(wash, strength)].sort((a, b) => b - a);
+    return [`${ink} on ${wash}`, (light + 0.05) / (dark + 0.05)];
+  })).filter(([, contrast]) => contrast < 4.5).map(([pair, contrast]) => `${pair}: ${contrast.toFixed(2)}`);
+}
+"""
+"""Colours of the theme that a canvas writes with, and cannot be read on what it writes on."""
+
+
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     """A page in which a script error, a request or a dialog fails the test."""
@@ -126,6 +158,12 @@ def test_it_fits_and_can_be_read(
     assert page.evaluate(TOO_FAINT) == []
     if width == 800:
         pictures.compare(page.locator("#view").screenshot(), f"{name}-{'dark' if dark else 'light'}", tmp_path)
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_what_a_canvas_writes_can_be_read(page: Page, tmp_path: Path, store: Database, *, dark: bool) -> None:
+    show(page, "tree", Refund("refund").save(store), tmp_path, dark=dark)
+    assert page.evaluate(ON_CANVAS) == []
 
 
 @every_view
