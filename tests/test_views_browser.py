@@ -105,7 +105,8 @@ ON_CANVAS = """
       .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
   };
   const written = ["text", "dim", "suspect", "risk"];
-  const inks = { none: [...written, "session", "llm", "tool", "decision", "checkpoint"], accent: written, risk: written };
+  const families = ["session", "llm", "tool", "decision", "checkpoint"];
+  const inks = { none: [...written, ...families], accent: written, risk: written };
   return Object.entries(washes).flatMap(([wash, strength]) => inks[wash].map((ink) => {
     const [light, dark] = [draw(wash, strength, ink), draw(wash, strength)].sort((a, b) => b - a);
     return [`${ink} on ${wash}`, (light + 0.05) / (dark + 0.05)];
