@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from peaky_peek.widgets._linking import link
     from peaky_peek.widgets.clusters import clusters
     from peaky_peek.widgets.conversation import conversation
+    from peaky_peek.widgets.live import live
     from peaky_peek.widgets.search import search
     from peaky_peek.widgets.timeline import timeline
     from peaky_peek.widgets.tree import tree
@@ -60,6 +61,7 @@ _LAZY = {
     "label": "peaky_peek.capture.labels", "demo": "peaky_peek.demo", "graph": "peaky_peek.graphs",
     "failures": "peaky_peek.analysis.failures", "lint": "peaky_peek.analysis.lint",
     "load": "peaky_peek.interop", "tree": "peaky_peek.widgets.tree", "set_price": "peaky_peek.capture.pricing",
+    "live": "peaky_peek.widgets.live",
     "tape": "peaky_peek.capture.tape", "link": "peaky_peek.widgets._linking",
     "clusters": "peaky_peek.widgets.clusters",
     "search": "peaky_peek.widgets.search",
@@ -75,9 +77,9 @@ __version__ = "0.1.0"
 __all__ = [
     "ALL", "SCHEMA", "Alert", "BudgetExceeded", "LoopDetected", "NotOnTape", "PeekError", "PeekWarning", "RunStopped",
     "TraceContext", "alerts", "causes", "checkpoints", "clusters", "conversation", "decisions", "delete", "demo",
-    "event", "events", "failures", "graph", "init", "label", "link", "lint", "llm", "llm_calls", "load", "messages",
-    "off_event", "on_event", "pause", "search", "session", "sessions", "set_price", "start_session", "status", "tape",
-    "timeline", "tool", "tool_calls", "trace", "trace_session", "tree", "uninstall",
+    "event", "events", "failures", "graph", "init", "label", "link", "lint", "live", "llm", "llm_calls", "load",
+    "messages", "off_event", "on_event", "pause", "search", "session", "sessions", "set_price", "start_session",
+    "status", "tape", "timeline", "tool", "tool_calls", "trace", "trace_session", "tree", "uninstall",
 ]  # fmt: skip
 
 

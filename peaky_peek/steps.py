@@ -25,6 +25,7 @@ _OPENER_OF = np.full(len(EVENT_TYPES) + 1, -2)  # the last for types we do not k
 for _closer, _opener in CLOSES.items():
     _OPENER_OF[EVENT_TYPES.index(_closer)] = EVENT_TYPES.index(_opener)
 _OPENERS = np.array([EVENT_TYPES.index(kind) for kind in CLOSES.values()])
+_FEW = 1_000
 _FAMILY_NAMES = list(FAMILY_COLORS)
 _FAMILY = pd.CategoricalDtype(_FAMILY_NAMES)
 _FAMILY_OF = np.array([*(_FAMILY_NAMES.index(FAMILIES[kind]) for kind in EVENT_TYPES), -1], np.int8)
@@ -92,10 +93,13 @@ def matching(db: Database, frame: pd.DataFrame, query: str) -> Mask:
     """
     matches = np.ones(len(frame), bool)
     in_tree = "e.session_id IN (SELECT value FROM json_each(:sessions))"
+    if len(frame) < _FEW:  # as a part of a large one
+        in_tree = "e.event_id IN (SELECT value FROM json_each(:events))"
+    events = [*frame["event_id"], *frame["close_id"].dropna()] if len(frame) < _FEW else ()
     for term in query_language.parse(query):
         where = query_language.event_condition(term, "v")
         sql = f"SELECT event_id FROM events e WHERE {in_tree} AND ({where.sql})"  # noqa: S608
-        parameters = where.parameters | {"sessions": many(frame.attrs["session_ids"])}
+        parameters = where.parameters | {"sessions": many(frame.attrs["session_ids"]), "events": many(events)}
         found = [row[0] for row in db.connection().execute(sql, parameters)]
         hits = frame["event_id"].isin(found) | frame["close_id"].isin(found)
         matches &= hits.to_numpy(bool) ^ term.negated

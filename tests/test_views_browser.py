@@ -26,6 +26,7 @@ VIEWS: dict[str, Make] = {
     "search": lambda session: pp.search("refund").view,
     "clusters": pp.clusters,
     "tree": pp.tree,
+    "live": pp.live,
     "conversation": pp.conversation,
     "timeline": pp.timeline,
 }

@@ -11,6 +11,7 @@ import os
 import sqlite3
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -57,6 +58,9 @@ _roots: dict[str, str] = {}
 @faults.guarded
 def watch(session: OpenSession) -> None:
     """Tell listeners and rules of a session that begins, if anybody wants to know."""
+    if begun and session.sampled and session.root_id == session.id:
+        for tell in begun:
+            tell(session.id)
     if not session.sampled or not (listeners.registered or session.limits is not None or session.followed):
         return
     if session.root_id == session.id:
@@ -68,6 +72,10 @@ def watch(session: OpenSession) -> None:
 
 
 context.watch = watch
+
+
+begun: list[Callable[[str], None]] = []
+"""Told the id of each run that begins in this process, by whoever begins it."""
 
 
 def follow(session_id: str) -> None:
@@ -153,8 +161,9 @@ class _Thread:
         """Tell of what is new in a store, and return which runs had ended there before."""
         from peaky_peek.store.tail import Tail  # reads typed events, which most who record never do
 
+        is_told_requests = any("llm_request" in listener.types for listener in list(listeners.registered.values()))
         tail, met = self._tails.setdefault(database.path, (Tail(), set()))
-        tail.db = database
+        tail.db, tail.whole = database, is_told_requests  # rules look at what is new in a conversation
         runs = dict(_runs)
         over = [run.session for run in runs.values() if _is_over(run, tail)]
         types = frozenset().union(*(listener.types for listener in list(listeners.registered.values())))

@@ -1,4 +1,4 @@
-"""The one line of a `%%peek` cell: its decision tree, folded, which lives while the cell runs."""
+"""The one line of a `%%peek` cell: a live view of its run, folded, which is the tree when the cell has ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from peaky_peek.errors import PeekError
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from peaky_peek.widgets.tree import DecisionTree
+    from peaky_peek.widgets.live import LiveView
 
 _PAUSE = 0.3
 """Seconds between two looks at the store."""
@@ -34,7 +34,7 @@ class Line:
         self._publisher: Any = shell.display_pub  # of now: `%%capture` in the cell puts another one in its place
         self._formatter: Any = shell.display_formatter
         self._display_id = os.urandom(16).hex()
-        self._tree: DecisionTree | None = None
+        self._view: LiveView | None = None
         self._is_live = hasattr(self._publisher, "register_hook")
         self._is_cleared = False
         self._is_over = threading.Event()
@@ -52,19 +52,21 @@ class Line:
             self._is_over.set()
             self._thread.join()
             self._publisher.unregister_hook(self._notice_clearing)
-        tree = self._tree or self._make_tree()
-        tree.refresh()
-        tree.expanded = tree.expanded or expanded
+        view = self._view or self._make_view()
+        view.follow()
+        if view.is_following:  # the store was locked, or something came out of order
+            view.refresh()
+        view.expanded = view.expanded or expanded
         is_in_place = self._is_live and not self._is_cleared
-        self._show(tree, update=is_in_place)  # the page knows by now, but not what is saved with the notebook
+        self._show(view, update=is_in_place)  # the page knows by now, but not what is saved with the notebook
 
     def _begin(self) -> None:
         self._publish({"text/plain": f"{self._name}: running"}, {}, update=False)
         self._publisher.register_hook(self._notice_clearing)
         self._thread.start()
 
-    def _show(self, tree: DecisionTree, *, update: bool) -> None:
-        self._publish(*self._formatter.format(tree), update=update)
+    def _show(self, view: LiveView, *, update: bool) -> None:
+        self._publish(*self._formatter.format(view), update=update)
 
     def _publish(self, data: dict[str, Any], metadata: dict[str, Any], *, update: bool) -> None:
         self._publisher.publish(data, metadata, transient={"display_id": self._display_id}, update=update)
@@ -72,18 +74,18 @@ class Line:
     @faults.guarded
     def _follow(self) -> None:
         with contextlib.suppress(PeekError):  # such as a store that is locked: it may be free when the cell ends
-            self._tree = self._make_tree()
-            self._show(self._tree, update=True)
+            self._view = self._make_view()
+            self._show(self._view, update=True)
             pause = _PAUSE
             while not self._is_over.wait(pause):
                 started = time.monotonic()
-                self._tree.follow()
+                self._view.follow()
                 pause = max(_PAUSE, _SHARE * (time.monotonic() - started))
 
-    def _make_tree(self) -> DecisionTree:
-        from peaky_peek.widgets.tree import DecisionTree
+    def _make_view(self) -> LiveView:
+        from peaky_peek.widgets.live import LiveView
 
-        return DecisionTree(self._session_id, expanded=False)
+        return LiveView(self._session_id, expanded=False)
 
     def _notice_clearing(self, message: dict[str, Any]) -> dict[str, Any]:
         """See every message of the cell's output: one that clears it takes the line away too."""

@@ -28,11 +28,16 @@ _OLD = f"""SELECT {_COLUMNS} FROM sessions s JOIN events e ON e.session_id = s.s
 
 
 class Tail:
-    """Follows one store, whoever writes it: this process, its children, or another that ingests for them."""
+    """Follows one store, whoever writes it: this process, its children, or another that ingests for them.
+
+    Args:
+        whole: whether requests hold the whole conversation that was sent, or only what was new in it.
+    """
 
     db: Database
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool = True) -> None:
+        self.whole = whole
         self._at: int | None = None
         self._version = -1
 
@@ -42,6 +47,10 @@ class Tail:
         changed = bool(version != self._version)
         self._version = version
         return changed
+
+    def begin(self) -> None:
+        """Call all that is in the store by now no news."""
+        self._at = self._newest()
 
     def before(self, root: str, types: Collection[str]) -> Iterator[Event]:
         """Yield the events of a run that are no news any more."""
@@ -60,6 +69,14 @@ class Tail:
             roots: the runs to follow.
             types: the types of events that are wanted.
         """
+        for rows in self.new_rows(known, roots, types):
+            for root, event in zip([row[0] for row in rows], self._typed([row[1:] for row in rows]), strict=True):
+                yield known.get(event.session_id, root), event
+
+    def new_rows(
+        self, known: Collection[str], roots: Collection[str], types: Collection[str]
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield the same some at a time, as they are stored: the run, and what `EVENT_COLUMNS` names."""
         newest = self._newest()
         if self._at is None:
             self._at = newest
@@ -71,8 +88,7 @@ class Tail:
             }  # fmt: skip
             rows = self.db.connection().execute(_NEW, wanted).fetchall()
             self._at = upto
-            for root, event in zip([row[0] for row in rows], self._typed([row[1:] for row in rows]), strict=True):
-                yield known.get(event.session_id, root), event
+            yield rows
 
     def is_running(self, session_id: str) -> bool:
         """Tell whether the store has not heard of a session's end."""
@@ -84,4 +100,4 @@ class Tail:
         return int(newest)
 
     def _typed(self, rows: list[Any]) -> Iterator[Event]:
-        return map(Messages(self.db).typed, rows)
+        return map(Messages(self.db, whole=self.whole).typed, rows)

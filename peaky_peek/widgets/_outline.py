@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from peaky_peek.widgets import _text
@@ -74,25 +75,49 @@ def _line(step: dict[str, Any], preview: str) -> dict[str, Any]:
     }
 
 
+@dataclass(slots=True)
+class Counts:
+    """How many of each the steps of a session are."""
+
+    steps: int = 0
+    llm_calls: int = 0
+    tool_calls: int = 0
+    failed: int = 0
+    suspect: int = 0
+    tokens: int = 0
+    cost: str = ""
+    """What they cost, as people say it."""
+
+
+def counts(steps: pd.DataFrame) -> Counts:
+    """Return what a headline says of a frame of steps."""
+    kinds = steps["event_type"].astype(str).value_counts()
+    return Counts(
+        steps=len(steps),
+        llm_calls=int(kinds.get("llm_request", 0)),
+        tool_calls=int(kinds.get("tool_call", 0)),
+        failed=int(steps["failed"].sum()),
+        suspect=int(steps["suspect"].notna().sum()),
+        tokens=int(steps["input_tokens"].sum() + steps["output_tokens"].sum()),
+        cost=_total_cost(steps),
+    )
+
+
 def title(
-    name: str, status: str, duration_ms: float | None, steps: pd.DataFrame, outcome: str | None = None
+    name: str, status: str, duration_ms: float | None, steps: pd.DataFrame | Counts, outcome: str | None = None
 ) -> dict[str, Any]:  # fmt: skip
     """Return the headline of a session as ready text: its name, its status, and the facts that are known."""
-    kinds = steps["event_type"].astype(str).value_counts()
-    llm = int(kinds.get("llm_request", 0))
-    tools = int(kinds.get("tool_call", 0))
-    failed, suspect = int(steps["failed"].sum()), int(steps["suspect"].notna().sum())
-    tokens = int(steps["input_tokens"].sum() + steps["output_tokens"].sum())
+    known = steps if isinstance(steps, Counts) else counts(steps)
     facts = [
         f"outcome: {_text.one_line(outcome, _OUTCOME)}" if outcome else "",
-        _text.count(len(steps), "step"),
-        _text.count(llm, "LLM call") if llm else "",
-        _text.count(tools, "tool call") if tools else "",
-        f"{failed:,} failed" if failed else "",
-        f"{suspect:,} suspect" if suspect else "",
+        _text.count(known.steps, "step"),
+        _text.count(known.llm_calls, "LLM call") if known.llm_calls else "",
+        _text.count(known.tool_calls, "tool call") if known.tool_calls else "",
+        f"{known.failed:,} failed" if known.failed else "",
+        f"{known.suspect:,} suspect" if known.suspect else "",
         _text.duration(duration_ms),
-        _text.count(tokens, "token") if tokens else "",
-        _total_cost(steps),
+        _text.count(known.tokens, "token") if known.tokens else "",
+        known.cost,
     ]
     said = [fact for fact in facts if fact]
     about = {"name": _text.one_line(name, _LABEL), "status": status, "facts": said, "note": ""}

@@ -31,12 +31,16 @@ class Recording:
     def __init__(self, db: Database, ref: Any = None) -> None:
         with contextlib.suppress(StoreLocked):  # what the store holds is shown; the rest comes with the next refresh
             db.ingest(wait=0.2)
-        ids = sessions.resolve_many(None, db) if ref is None else [sessions.resolve(ref, db)]
+        ids = self._meant(db, ref)
         self.db = db
         self.session = reader.read_session(db, ids[0]) if ids else None
         self.steps = stepping.steps(db, ids[0] if ids else "")
         self._row_of = dict(zip(self.steps["close_id"], self.steps.index, strict=True))
         self._row_of.update(zip(self.steps["event_id"], self.steps.index, strict=True))
+
+    def _meant(self, db: Database, ref: Any) -> list[str]:
+        """Return the id of the session that is meant, none when there is none."""
+        return sessions.resolve_many(None, db) if ref is None else [sessions.resolve(ref, db)]
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -81,12 +85,16 @@ class Recording:
             ids = self.event_ids(batch)
             wanted = [known for step in ids for known in step]
             found = {event.id: event for event in reader.events_by_id(self.db, wanted)}
-            for step, of_step in zip(_outline.known(self.steps, batch), ids, strict=True):
+            for step, of_step in zip(self._known(batch), ids, strict=True):
                 try:
                     events = [found[known] for known in of_step]
                 except KeyError as missing:
                     raise reader.damaged_at(f"event {missing}", self.db, LookupError("an index misses it")) from None
                 yield step, events
+
+    def _known(self, rows: Sequence[int]) -> list[dict[str, Any]]:
+        """Return rows of the frame as plain values, unknown ones as None."""
+        return _outline.known(self.steps, rows)
 
     def previews(self, rows: Sequence[int]) -> list[str]:
         """Return the one-line text after the name of each step."""

@@ -17,6 +17,7 @@ export const GLYPHS = {
   rename: "M3 13l.7-3L10.6 3.1l2.3 2.3-6.9 6.9zM9 4.7l2.3 2.3",
   merge: "M3.5 3v2.5L8 9v4.5M12.5 3v2.5L8 9",
   split: "M8 2.5V7L3.5 10.5V13M8 7l4.5 3.5V13",
+  follow: "M8 2.5v8M4.5 7.5L8 11l3.5-3.5M4 13.5h8",
 };
 
 export function group(...buttons: HTMLElement[]): HTMLElement {

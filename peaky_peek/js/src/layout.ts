@@ -144,6 +144,14 @@ export class Outline {
     this.rebuild();
   }
 
+  /** Takes over what was collapsed in another outline of the same session; `was` is the row there of each row here. */
+  keep(before: Outline, was: Int32Array): void {
+    const kept = (flags: Uint8Array) => Uint8Array.from(was, (row) => (row < 0 ? 0 : flags[row]));
+    this.collapsed = kept(before.collapsed);
+    this.collapsedBeforeFilter = before.collapsedBeforeFilter && kept(before.collapsedBeforeFilter);
+    this.rebuild();
+  }
+
   /** The next failed row after `row`, around the end; -1 when there is none. */
   nextFailure(row: number): number {
     for (let step = 1; step <= this.rows; step++) {

@@ -19,15 +19,15 @@ export function followPointer(
   signal: AbortSignal,
   to: Gestures,
 ): void {
-  const { viewport, outline } = scene;
+  const { viewport } = scene;
   const rowAt = (event: MouseEvent) => {
     const place = event.offsetY < HEADER ? -1 : viewport.placeAt(event.offsetY - HEADER);
-    return place < 0 ? -1 : outline.shown[place];
+    return place < 0 ? -1 : scene.outline.shown[place];
   };
   const onChevron = (event: MouseEvent, row: number) => {
     const { left, scale } = geometry();
     const x = event.offsetX - left(row);
-    return viewport.hasText && outline.hasChildren(row) && x >= -4 && x < CHEVRON_END * scale;
+    return viewport.hasText && scene.outline.hasChildren(row) && x >= -4 && x < CHEVRON_END * scale;
   };
   const hover = (row: number) => {
     if (row === scene.hover) return;
@@ -73,7 +73,7 @@ export function followPointer(
   });
   on("dblclick", (event) => {
     const row = rowAt(event);
-    if (row >= 0 && !onChevron(event, row) && outline.hasChildren(row)) to.toggle(row);
+    if (row >= 0 && !onChevron(event, row) && scene.outline.hasChildren(row)) to.toggle(row);
   });
   on(
     "wheel",

@@ -17,18 +17,25 @@ export class Scene {
   hover = -1;
   /** Whether the keyboard is here, and its ring shown. */
   focused = false;
-  readonly longest: number;
-  readonly hasDuration: boolean;
-  readonly hasCost: boolean;
-  readonly hasMarks: boolean;
+  longest = 0;
+  hasDuration = false;
+  hasCost = false;
+  hasMarks = false;
 
   constructor(
-    readonly columns: Columns,
-    readonly outline: Outline,
+    public columns: Columns,
+    public outline: Outline,
     readonly viewport: Viewport,
     readonly preview: (row: number) => string,
     public theme: Theme,
   ) {
+    this.hold(columns, outline);
+  }
+
+  /** Shows other steps in the place of these; what is selected is up to the caller. */
+  hold(columns: Columns, outline: Outline): void {
+    this.columns = columns;
+    this.outline = outline;
     this.longest = columns.duration.reduce((most, ms) => (ms > most ? ms : most), 0);
     this.hasMarks = columns.flags.some((flags) => (flags & (FAILED | SUSPECT)) !== 0);
     this.hasDuration = outline.some((row) => columns.durationText(row) !== "");

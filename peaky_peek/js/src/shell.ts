@@ -40,6 +40,8 @@ export interface View {
   readonly element: HTMLElement;
   /** Its buttons in the toolbar. */
   readonly buttons: readonly HTMLElement[];
+  /** What stands below the headline, while the view is folded too. */
+  readonly head?: HTMLElement;
   /** The height that all of it would take, in pixels. */
   readonly naturalHeight: number;
   readonly failures: number;
@@ -163,6 +165,7 @@ function render(
   Object.assign(root, { __peek: peek });
   const start = element("div", "pp-start");
   root.append(toolbar.element, element("div", "pp-body", view.element, inspector.element), start);
+  if (view.head) toolbar.element.append(view.head);
 
   function expanded(): boolean {
     return model.get("expanded") !== false;
@@ -173,7 +176,10 @@ function render(
     root.classList.toggle("pp-folded", !expanded());
     toolbar.setExpanded(expanded());
     clearTimeout(waiting);
-    if (!expanded()) return;
+    if (!expanded()) {
+      if (view.head) model.send({ type: "look", view: id });
+      return;
+    }
     if (!live) waiting = setTimeout(showSaved, NO_KERNEL_MS);
     model.send({ type: "hello", version: WIRE_VERSION, view: id });
   }
@@ -242,6 +248,7 @@ function render(
     if (reply.type === "columns") showLive(reply.columns);
     if (reply.type === "packed" && reply.request === null) {
       view.receive?.(reply);
+      toolbar.setFailures(view.failures);
       adjust();
     }
     if (reply.type === "error" && !isQuestion(reply.request)) toolbar.say(reply.message, true);

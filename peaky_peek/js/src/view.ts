@@ -57,11 +57,35 @@ export class TreeView implements View {
     const geometry = () => scene.geometry(this.surface.width);
     followPointer(this.surface.element, scene, geometry, this.stop.signal, {
       pick: (row, event) => this.pick(row, event),
-      toggle: (row) => this.collapse(row, !outline.isCollapsed(row)),
+      toggle: (row) => this.collapse(row, !scene.outline.isCollapsed(row)),
       moved: () => this.surface.invalidate(),
     });
     this.measure();
     this.surface.draw();
+  }
+
+  /** Shows more of the same session; `was` is the row that each row had before, -1 for a new one. */
+  grow(columns: Columns, was: Int32Array): void {
+    const { scene } = this;
+    if (!scene) return;
+    const outline = new Outline(columns.parent, columns.flags, columns.importance);
+    outline.keep(scene.outline, was);
+    const now = new Int32Array(scene.columns.rows).fill(-1);
+    for (const [row, before] of was.entries()) if (before >= 0) now[before] = row;
+    scene.hold(columns, outline);
+    scene.selected = new Set([...scene.selected].map((row) => now[row]).filter((row) => row >= 0));
+    scene.cursor = Math.max(0, now[scene.cursor] ?? 0);
+    scene.hover = -1;
+    this.anchor = Math.max(0, now[this.anchor] ?? 0);
+    this.measure();
+    this.invalidate();
+  }
+
+  /** Brings a row into view, and leaves the keyboard where it is. */
+  reveal(row: number): void {
+    const place = this.scene?.outline.place[row] ?? -1;
+    if (place >= 0) this.viewport.reveal(place);
+    this.invalidate();
   }
 
   get failures(): number {
