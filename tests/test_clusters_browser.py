@@ -103,7 +103,7 @@ def test_a_row_opens_to_why_it_is_one_and_to_its_failures(page: Page, tmp_path: 
     widget = show(page, tmp_path)
     clusters(page).nth(1).locator(".pp-chevron").click()
     assert "same tool (search); same message once ids" in page.locator(".pp-why").inner_text()
-    page.wait_for_function("view.querySelector('.pp-said').textContent === 'order A-11 not found'")
+    page.wait_for_function("view.querySelector('.pp-said').textContent.endsWith('order A-11 not found')")
     assert page.locator(".pp-failure").count() == 12
     page.locator(".pp-failure").nth(2).click()
     assert until(page, lambda: widget.selected) == ["run 9-2"]

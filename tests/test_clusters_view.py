@@ -134,9 +134,9 @@ def test_the_inspector_reads_the_representative_with_its_arguments(found: Failur
     facts = dict(map(tuple, details["facts"]))
     assert details["subtitle"] == "the representative of 2 failures"
     assert facts["Run"] == "tuesday"
-    assert [section["title"] for section in details["sections"]] == ["Error"]
-    assert details["sections"][0]["message"]["text"] == "order 2 not found"
-    assert found._recording.previews([0, 1]) == ["", "order 2 not found"]
+    error = next(section for section in details["sections"] if section["title"] == "Error")
+    assert error["message"]["text"] == "order 2 not found"
+    assert found._recording.previews([0, 1]) == ["", "2026-10-27 07:33 · order 2 not found"]
 
 
 def test_the_saved_outline_lists_the_worst_clusters_in_words(found: FailureClusters) -> None:

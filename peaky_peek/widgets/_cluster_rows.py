@@ -19,6 +19,7 @@ from peaky_peek.widgets._recording import Recording
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from peaky_peek.events import Event
     from peaky_peek.store.database import Database
 
 _PREVIEW = 160
@@ -102,19 +103,19 @@ class ClusterRows(Recording):
     def extras(self) -> _wire.Message:
         """Return what the view needs beyond the rows."""
         frame, timeline = self.recurring.frame, self.recurring.timeline
-        when = np.zeros(len(self.steps), np.uint32)
-        seconds = self.failures["timestamp"].to_numpy("M8[s]").astype(np.int64)
-        when[self.at] = np.clip(seconds, 0, 0xFFFFFFFF).astype(np.uint32)
         columns = {
             "severity": frame["severity"].cat.codes.to_numpy("i1"),
             "trend": frame["trend"].cat.codes.to_numpy("i1"),
             "infrastructure": (frame["kind"] == "infrastructure").to_numpy("u1"),
             "sessions": frame["sessions"].to_numpy("u4"),
             "history": np.array(frame["history"].tolist() or [], "u4").ravel(),
-            "when": when,
         }
         facts = {"runs": len(self.recurring.runs), "by": timeline.by}
-        texts = {"id": frame["cluster_id"].tolist(), "why": [_text.visible(why) for why in frame["why"]]}
+        texts = {
+            "id": frame["cluster_id"].tolist(),
+            "why": [_text.visible(why) for why in frame["why"]],
+            **{name: [_moment(time) for time in frame[f"{name}_seen"]] for name in ("first", "last")},
+        }
         return _wire.packed("clusters", facts, columns, texts)
 
     def matching(self, text: str) -> NDArray[np.bool_]:
@@ -161,16 +162,17 @@ class ClusterRows(Recording):
             yield step, [found[known] for known in (opener, closer) if known in found]
 
     def previews(self, rows: Sequence[int]) -> list[str]:
-        """Return what each failure said."""
-        said = self.failures["message"].astype(object).where(self.failures["message"].notna(), "")
-        return [
-            "" if row in self._cluster_at else _text.one_line(said.iloc[self._failure_at[row]], _PREVIEW)
-            for row in rows
-        ]
+        """Return when each failure was, and what it said."""
+        return ["" if row in self._cluster_at else self._preview(self._failure_at[row]) for row in rows]
 
-    def details(self, row: int) -> dict[str, Any]:
+    def _preview(self, place: int) -> str:
+        time, said = self.failures["timestamp"].iloc[place], self.failures["message"].iloc[place]
+        message = _text.one_line(said, _PREVIEW) if isinstance(said, str) else ""
+        return " · ".join(part for part in (_moment(time), message) if part)
+
+    def detailed(self, row: int, step: dict[str, Any], events: Sequence[Event]) -> dict[str, Any]:
         """Return the `details` message of a failure; of a cluster that of its representative, which says so."""
-        details = super().details(row)
+        details = super().detailed(row, step, events)
         session = str(self.failures["session_id"].iloc[self._failure_at[self._shown_by(row)]])
         facts = [["Run", self._names.get(session) or session]]
         if row in self._cluster_at:
@@ -178,7 +180,7 @@ class ClusterRows(Recording):
             details["subtitle"] = f"the representative of {_text.count(cluster['size'], 'failure')}"
             facts = [["Cluster", cluster["cluster_id"]], ["Kind", cluster["kind"]], *facts]
         facts = [[label, _text.visible(str(text))] for label, text in facts]
-        return {**details, "row": row, "facts": facts + details["facts"]}
+        return {**details, "facts": facts + details["facts"]}
 
     def _shown_by(self, row: int) -> int:
         """Return the row of the failure that shows a row."""
@@ -227,3 +229,8 @@ class ClusterRows(Recording):
         )
         steps.attrs["session_ids"] = list(runs)
         return steps
+
+
+def _moment(time: Any) -> str:
+    """Return a time as it is written here, in UTC as everywhere; nothing when it is unknown."""
+    return "" if pd.isna(time) else f"{time:%Y-%m-%d %H:%M}"

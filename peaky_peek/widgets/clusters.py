@@ -155,6 +155,12 @@ class FailureClusters(SessionWidget, bundle="clusters"):
             if set(ids) != set(self.selected):
                 self.selected = ids
 
+    def _arguments(self) -> list[Any]:
+        q = self._recording.recurring.q
+        if q is None or isinstance(q, str):
+            return [] if q is None else [q]
+        return [self._recording.recurring.runs["session_id"].tolist()]
+
     def _links(self) -> Collection[Hashable]:
         links: set[Hashable] = set(self.__dict__.get("_extra_links", ()))
         if self.linked:

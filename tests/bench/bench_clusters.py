@@ -9,13 +9,18 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from playwright.sync_api import sync_playwright
 
+import peaky_peek as pp
 from peaky_peek import store
 from peaky_peek.analysis import clusters
 from peaky_peek.analysis.recurring import Recurring
 from peaky_peek.events import AgentEnd, AgentStart, ToolCall, ToolResult
 from peaky_peek.store import memory
+from peaky_peek.widgets._base import STATIC
+from tests import browser
 from tests.bench.table import Row, at_least, at_most, interleaved
+from tests.bridge import Bridged, show_widget
 from tests.recordings import START, Run
 
 SMALL, LARGE = 10_000, 100_000
@@ -121,7 +126,26 @@ def rows() -> Iterator[Row]:
             Recurring(db)
         few, many = interleaved(*works, rounds=3)
         yield at_most(f"clusters of {LARGE:,} failures against {SMALL:,}", many / few, 12, note=f" ({many:.1f} s)")
+        yield from view(Path(folder))
         store.use(None)
+
+
+def view(folder: Path) -> Iterator[Row]:
+    """Yield what is promised of the list, in a browser, with the many failures of the store in use."""
+    with Bridged():
+        widget = pp.clusters()
+    sent = sum(len(buffer) for _, buffers in widget._drawn() for buffer in buffers)
+    yield at_most(f"bytes sent for {LARGE:,} failures in clusters, for each", sent / LARGE, 20, " B")
+    bundle = sum((STATIC / f"clusters.{kind}").stat().st_size for kind in ("js", "css"))
+    yield at_most("bundle of the list, script and styles", bundle / 1024, 60, " KB")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser.find(), args=list(browser.FLAGS))
+        page = chromium.new_page()
+        show_widget(page, widget, folder)
+        page.wait_for_function("view.__peek.firstPaintMs !== null")
+        paint = page.evaluate("view.__peek.firstPaintMs") / 1000
+        yield at_most("first paint after the clusters arrived", paint, 1, " s")
+        chromium.close()
 
 
 def rand_index(truth: pd.Series[str], found: pd.Series[str]) -> float:

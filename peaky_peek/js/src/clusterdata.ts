@@ -33,23 +33,19 @@ export interface Clusters {
   runs: number;
   /** What a stretch of the history is: a day or a run. */
   by: string;
-  /** When each row happened, as text. */
-  when(row: number): string;
 }
 
 /** Returns the clusters that the columns and what was sent besides describe. */
 export function clustersOf(columns: Columns, sent: Packed): Clusters {
   const heads = Array.from(columns.parent.keys()).filter((row) => columns.parent[row] < 0);
-  const { severity, trend, infrastructure, sessions, history, when } = sent.columns;
+  const { severity, trend, infrastructure, sessions, history } = sent.columns;
   const bins = heads.length > 0 ? history.length / heads.length : 0;
   const { runs, by } = sent.facts;
   return {
     runs,
     by,
-    when: (row) => moment(when[row]),
     all: heads.map((row, at) => {
       const end = heads[at + 1] ?? columns.rows;
-      const times = Array.from(when.subarray(row + 1, end)).filter((time) => time > 0);
       return {
         row,
         id: sent.texts.id.at(at),
@@ -61,8 +57,8 @@ export function clustersOf(columns: Columns, sent: Packed): Clusters {
         history: Array.from(history.subarray(at * bins, (at + 1) * bins)),
         size: end - row - 1,
         sessions: sessions[at],
-        first: moment(times.reduce((one, other) => Math.min(one, other), Number.POSITIVE_INFINITY)),
-        last: moment(times.reduce((one, other) => Math.max(one, other), 0)),
+        first: sent.texts.first.at(at),
+        last: sent.texts.last.at(at),
         failures: Array.from({ length: end - row - 1 }, (_, place) => row + 1 + place),
       };
     }),
@@ -76,11 +72,5 @@ export function savedClusters(columns: Columns, preview: (row: number) => string
   const all = Array.from({ length: columns.rows }, (_, row) => {
     return { row, id: String(row), name: columns.name(row), note: preview(row), ...unknown, ...none };
   });
-  return { all, runs: 0, by: "run", when: () => "" };
-}
-
-/** Seconds since the epoch as people write a time, in UTC as everywhere here; nothing when it is unknown. */
-function moment(seconds: number): string {
-  if (seconds <= 0 || !Number.isFinite(seconds)) return "";
-  return new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ");
+  return { all, runs: 0, by: "run" };
 }

@@ -26,7 +26,7 @@ export class ClustersView implements View {
   readonly frameTimes: number[] = [];
   private columns: Columns | null = null;
   private preview: (row: number) => string = () => "";
-  private clusters: Clusters = { all: [], runs: 0, by: "run", when: () => "" };
+  private clusters: Clusters = { all: [], runs: 0, by: "run" };
   private mask: Uint8Array | null = null;
   private selected = new Set<number>();
   private readonly open = new Set<string>();
@@ -188,8 +188,7 @@ export class ClustersView implements View {
     const failures = this.matching(cluster);
     for (const row of failures.slice(0, FAILURES_SHOWN)) {
       const session = element("bdi", "pp-session", this.columns?.name(row) ?? "");
-      const when = element("span", "pp-when", this.clusters.when(row));
-      found.push(this.item(row, 2, "pp-failure", session, element("bdi", "pp-said", this.preview(row)), when));
+      found.push(this.item(row, 2, "pp-failure", session, element("bdi", "pp-said", this.preview(row))));
     }
     const rest = failures.length - FAILURES_SHOWN;
     if (rest > 0) found.push(element("div", "pp-rest pp-dim", `… ${count(rest, "older failure")}`));
