@@ -20,14 +20,16 @@ from peaky_peek.capture.decorators import llm, tool, trace
 from peaky_peek.capture.listeners import off_event, on_event
 from peaky_peek.capture.spans import TraceContext, start_session, trace_session
 from peaky_peek.capture.status import status
-from peaky_peek.errors import BudgetExceeded, LoopDetected, NotOnTape, PeekError, PeekWarning, RunStopped
+from peaky_peek.errors import BudgetExceeded, LoopDetected, NotOnTape, NotRestorable, PeekError, PeekWarning, RunStopped
 
 if TYPE_CHECKING:
     from peaky_peek.analysis.alerts import alerts
     from peaky_peek.analysis.causes import causes
     from peaky_peek.analysis.checkpoints import checkpoints
+    from peaky_peek.analysis.drift import drift
     from peaky_peek.analysis.failures import failures
     from peaky_peek.analysis.lint import lint
+    from peaky_peek.analysis.restoring import restore
     from peaky_peek.capture.deletion import delete
     from peaky_peek.capture.labels import label
     from peaky_peek.capture.pricing import set_price
@@ -57,6 +59,7 @@ if TYPE_CHECKING:
 
 _LAZY = {
     "causes": "peaky_peek.analysis.causes", "checkpoints": "peaky_peek.analysis.checkpoints",
+    "drift": "peaky_peek.analysis.drift", "restore": "peaky_peek.analysis.restoring",
     "alerts": "peaky_peek.analysis.alerts", "delete": "peaky_peek.capture.deletion",
     "label": "peaky_peek.capture.labels", "demo": "peaky_peek.demo", "graph": "peaky_peek.graphs",
     "failures": "peaky_peek.analysis.failures", "lint": "peaky_peek.analysis.lint",
@@ -75,11 +78,12 @@ _LAZY = {
 }  # fmt: skip
 __version__ = "0.1.0"
 __all__ = [
-    "ALL", "SCHEMA", "Alert", "BudgetExceeded", "LoopDetected", "NotOnTape", "PeekError", "PeekWarning", "RunStopped",
-    "TraceContext", "alerts", "causes", "checkpoints", "clusters", "conversation", "decisions", "delete", "demo",
-    "event", "events", "failures", "graph", "init", "label", "link", "lint", "live", "llm", "llm_calls", "load",
-    "messages", "off_event", "on_event", "pause", "search", "session", "sessions", "set_price", "start_session",
-    "status", "tape", "timeline", "tool", "tool_calls", "trace", "trace_session", "tree", "uninstall",
+    "ALL", "SCHEMA", "Alert", "BudgetExceeded", "LoopDetected", "NotOnTape", "NotRestorable", "PeekError",
+    "PeekWarning", "RunStopped", "TraceContext", "alerts", "causes", "checkpoints", "clusters", "conversation",
+    "decisions", "delete", "demo", "drift", "event", "events", "failures", "graph", "init", "label", "link", "lint",
+    "live", "llm", "llm_calls", "load", "messages", "off_event", "on_event", "pause", "restore", "search", "session",
+    "sessions", "set_price", "start_session", "status", "tape", "timeline", "tool", "tool_calls", "trace",
+    "trace_session", "tree", "uninstall",
 ]  # fmt: skip
 
 

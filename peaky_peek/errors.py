@@ -66,6 +66,10 @@ class NotOnTape(PeekError, LookupError):
     """Something is asked for that the recording that is played has no answer to; the message shows the difference."""
 
 
+class NotRestorable(PeekError):
+    """What is to be restored was not recorded, or not as what it is to be; the message names it."""
+
+
 class ProgramNotFound(PeekError, LookupError):
     """What `jupyter peek run` should run is no program."""
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     from peaky_peek.store.database import Database
 
-_RESPONSE, _CHECKPOINT = EVENT_TYPES.index("llm_response"), EVENT_TYPES.index("checkpoint")
+_REQUEST, _RESPONSE, _RESULT, _CHECKPOINT = map(
+    EVENT_TYPES.index, ("llm_request", "llm_response", "tool_result", "checkpoint")
+)
 _ERROR = STATUSES.index("error")
 _OPEN = ("event_id", "event_type", "name", "agent")
 _KEPT = 64  # checkpoints, which may be large
@@ -198,6 +200,17 @@ class Moments:
         if position is None:
             raise EventNotFound(f"This session has no event {event_id!r}: `pp.events()` lists them.")
         return position
+
+    @cached_property
+    def requests(self) -> NDArray[np.int64]:
+        """The positions of model requests, sorted."""
+        return np.flatnonzero(self.columns.numbers["event_type"] == _REQUEST)
+
+    def answers_between(self, start: int, stop: int) -> list[int]:
+        """Return the positions of the answers of models and the results of tools after `start`, up to `stop`."""
+        kinds = self.columns.numbers["event_type"][start + 1 : stop + 1]
+        found: list[int] = (np.flatnonzero(np.isin(kinds, (_RESPONSE, _RESULT))) + start + 1).tolist()
+        return found
 
     @cached_property
     def _place(self) -> dict[str, int]:

@@ -214,6 +214,14 @@ SCHEMA = Schema(
         "failed": "boolean",
         **dict.fromkeys("suspect model tool_name error_type snippet".split(), "str"),
     },
+    drift={
+        **dict.fromkeys("event_id original_event_id".split(), "str"),
+        "event_type": EVENT_TYPE,
+        "name": "str",
+        "severity": SEVERITY,
+        "description": "str",
+        **dict.fromkeys("original_value restored_value".split(), "object"),
+    },
     markers={
         "position": "Int64",
         "event_id": "str",
