@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from peaky_peek.widgets.clusters import clusters
     from peaky_peek.widgets.conversation import conversation
     from peaky_peek.widgets.live import live
+    from peaky_peek.widgets.safety import safety
     from peaky_peek.widgets.search import search
     from peaky_peek.widgets.timeline import timeline
     from peaky_peek.widgets.tree import tree
@@ -70,6 +71,7 @@ _LAZY = {
     "search": "peaky_peek.widgets.search",
     "conversation": "peaky_peek.widgets.conversation",
     "timeline": "peaky_peek.widgets.timeline",
+    "safety": "peaky_peek.widgets.safety",
     "load_ipython_extension": "peaky_peek.magics", "unload_ipython_extension": "peaky_peek.magics",
     **dict.fromkeys(
         ("ALL", "SCHEMA", "decisions", "event", "events", "llm_calls", "messages", "session", "sessions", "tool_calls"),
@@ -81,8 +83,8 @@ __all__ = [
     "ALL", "SCHEMA", "Alert", "BudgetExceeded", "LoopDetected", "NotOnTape", "NotRestorable", "PeekError",
     "PeekWarning", "RunStopped", "TraceContext", "alerts", "causes", "checkpoints", "clusters", "conversation",
     "decisions", "delete", "demo", "drift", "event", "events", "failures", "graph", "init", "label", "link", "lint",
-    "live", "llm", "llm_calls", "load", "messages", "off_event", "on_event", "pause", "restore", "search", "session",
-    "sessions", "set_price", "start_session", "status", "tape", "timeline", "tool", "tool_calls", "trace",
+    "live", "llm", "llm_calls", "load", "messages", "off_event", "on_event", "pause", "restore", "safety", "search",
+    "session", "sessions", "set_price", "start_session", "status", "tape", "timeline", "tool", "tool_calls", "trace",
     "trace_session", "tree", "uninstall",
 ]  # fmt: skip
 

@@ -136,3 +136,10 @@ def test_a_hundred_thousand_lines_scroll_and_only_what_is_in_sight_is_in_the_pag
     assert page.locator("article").count() < 60
     page.evaluate("cleanup()")
     assert page.evaluate("handlers()") == 0
+
+
+def test_an_exported_page_reads_without_a_kernel(page: Page, tmp_path: Path, store: Database) -> None:
+    path = pp.conversation(Refund("refund").save(store)).to_html(tmp_path / "talk.html")
+    page.goto(path.as_uri())
+    page.locator("article", has_text="the lamp of my order A-1042").first.wait_for()
+    assert page.locator(".pp-note.pp-problem").count() == 0

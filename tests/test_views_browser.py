@@ -29,6 +29,7 @@ VIEWS: dict[str, Make] = {
     "live": pp.live,
     "conversation": pp.conversation,
     "timeline": pp.timeline,
+    "safety": pp.safety,
 }
 """How each view of a session is made."""
 READY = "!view.__peek || view.__peek.firstPaintMs !== null || view.classList.contains('pp-empty')"

@@ -33,6 +33,7 @@ const answers = {
     const shape = { version: given.drawn[0].message.version, columns: [], texts: [] };
     say({ type: "packed", kind: "texts", facts: { start: request.start, lines }, request, ...shape });
   },
+  actions: (request) => answers.lines(request),
   previews: ({ start, stop }) => say({ type: "previews", start, texts: given.previews.slice(start, stop) }),
   details: (request) => {
     const found = given.details[request.row % given.details.length];

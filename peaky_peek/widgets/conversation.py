@@ -64,7 +64,8 @@ class Conversation(SessionWidget, bundle="conversationview"):
         page = super()._page()
         lines = self._said or Lines(self._recording)
         prepared = lines.texts(range(min(len(lines), _PREPARED)), None)
-        return _export.Page(page.title, page.state, [*page.drawn, prepared], page.recording)
+        columns, *rest = page.drawn
+        return _export.Page(page.title, page.state, [columns, prepared, *rest], page.recording)
 
 
 class Lines:

@@ -1,4 +1,5 @@
 /** The conversation of a session: a list of what was said, which follows what is selected, filtered and sought. */
+import { Blocks } from "./blocks";
 import { element } from "./dom";
 import { duration } from "./format";
 import type { Packed, Texts } from "./packed";
@@ -7,7 +8,8 @@ import type { Host, View } from "./shell";
 import type { Theme } from "./theme";
 import { VirtualList } from "./virtual";
 import { type Family, familyOf } from "./vocabulary";
-import { type Columns, type Cut, FAILED, RUNNING, SUSPECT } from "./wire";
+import { Walker } from "./walker";
+import { type Columns, type Cut, FAILED, isWithin, RUNNING, SUSPECT } from "./wire";
 
 const ROLES = ["system", "user", "assistant", "tool", "turn", "note"];
 const TOOL = 3;
@@ -15,8 +17,6 @@ const NOTE = 5;
 const FAMILY_OF_ROLE: Record<string, Family> = { system: "checkpoint", user: "session", turn: "session" };
 const REPEATS = 1;
 const OWN = 2;
-const BLOCK = 64;
-const QUIET_MS = 30;
 const LINE = 19;
 const BARE = 34;
 
@@ -39,15 +39,13 @@ export class ConversationView implements View {
   private columns: Columns | null = null;
   private lines: Lines | null = null;
   private saved: ((row: number) => string) | null = null;
-  private texts = new Map<number, Said>();
+  private readonly texts: Blocks<Said>;
+  private readonly walker: Walker;
   private open = new Set<string>();
-  private asked = new Set<number>();
   private waiting = new Set<() => void>();
-  private asking: ReturnType<typeof setTimeout> | undefined;
   private mask: Uint8Array | null = null;
   private selected = new Set<number>();
   private position = -1;
-  private cursor = 0;
   /** About how many characters are on a line of text. */
   private wide = 100;
 
@@ -60,6 +58,18 @@ export class ConversationView implements View {
       estimate: (line) => this.estimate(line),
       painted: () => this.painted(),
     });
+    this.texts = new Blocks(host.model, "lines", {
+      inSight: () => this.list.inPage,
+      arrived: (start, stop) => this.arrived(start, stop),
+      failed: (sentence) => host.say(sentence, true),
+    });
+    this.walker = new Walker(this.list, {
+      choose: (line) => this.choose(line, false),
+      inspect: (line) => this.inspect(line),
+      escape: host.escape,
+      focusFilter: host.focusFilter,
+      nextFailure: () => this.nextFailure(),
+    });
     this.element = this.list.element;
     this.element.className = "pp-lines";
     this.element.setAttribute("role", "feed");
@@ -67,7 +77,7 @@ export class ConversationView implements View {
     this.element.append(this.none);
     this.element.addEventListener("click", (event) => this.onClick(event));
     this.element.addEventListener("dblclick", (event) => this.inspect(this.lineOf(event.target)));
-    this.element.addEventListener("keydown", (event) => this.onKey(event));
+    this.element.addEventListener("keydown", (event) => this.walker.press(event));
   }
 
   get naturalHeight(): number {
@@ -75,7 +85,7 @@ export class ConversationView implements View {
   }
 
   get failures(): number {
-    return this.failedPlaces().length;
+    return this.failed().length;
   }
 
   /** The selected rows, in the order in which they were selected. */
@@ -94,6 +104,7 @@ export class ConversationView implements View {
   /** Without lines from the kernel, as in a saved notebook, every row is one. */
   show(columns: Columns, preview: (row: number) => string): void {
     this.columns = columns;
+    this.texts.forget();
     this.saved = preview;
     this.mask = null;
     this.lines = {
@@ -125,17 +136,16 @@ export class ConversationView implements View {
         time: (line) => (Number.isNaN(began[line]) ? "" : `+${duration(began[line] * 1000)}`),
       };
       this.restart();
-    } else if (packed.kind === "texts") this.keep(packed.facts.start, packed.facts.lines);
+    } else if (packed.kind === "texts") this.texts.keep(packed.facts.start, packed.facts.lines);
   }
 
   select(rows: readonly number[]): void {
     const same = rows.length === this.selected.size && rows.every((row) => this.selected.has(row));
     this.selected = new Set(rows);
     this.mark();
-    const row = this.lines?.row;
-    if (same || rows.length === 0 || !row) return;
-    const place = this.list.shown.findIndex((line) => this.selected.has(row[line]));
-    if (place >= 0) this.goTo(this.list.shown[place], false);
+    if (same || rows.length === 0) return;
+    const place = this.list.shown.findIndex((line) => this.isSelected(line));
+    if (place >= 0) this.walker.goTo(this.list.shown[place], false);
   }
 
   seek(position: number): void {
@@ -154,10 +164,7 @@ export class ConversationView implements View {
   }
 
   nextFailure(): void {
-    const failed = this.failedPlaces();
-    const here = this.list.place(this.cursor);
-    const next = failed.find((place) => place > here) ?? failed[0];
-    if (next !== undefined) this.choose(this.list.shown[next], false);
+    this.walker.next(this.failed());
   }
 
   recolour(): void {
@@ -169,7 +176,7 @@ export class ConversationView implements View {
   }
 
   focus(): void {
-    this.list.elementOf(this.cursor)?.focus({ preventScroll: true });
+    this.list.elementOf(this.walker.cursor)?.focus({ preventScroll: true });
   }
 
   rowRect(row: number): DOMRect | null {
@@ -180,18 +187,15 @@ export class ConversationView implements View {
   }
 
   close(): void {
-    clearTimeout(this.asking);
     for (const stop of this.waiting) stop();
+    this.texts.close();
     this.list.close();
   }
 
   private restart(): void {
-    clearTimeout(this.asking);
     for (const stop of this.waiting) stop();
     this.waiting.clear();
-    this.texts.clear();
-    this.asked.clear();
-    this.cursor = 0;
+    this.walker.cursor = 0;
     this.display();
   }
 
@@ -200,20 +204,15 @@ export class ConversationView implements View {
     if (!lines) return;
     const all = Int32Array.from(lines.row, (_, line) => line);
     const shown = mask ? all.filter((line) => mask[lines.row[line]] === 1) : all;
-    if (this.list.place(this.cursor) < 0 || !shown.includes(this.cursor)) this.cursor = shown[0] ?? 0;
-    this.list.kept = shown.length > 0 ? this.cursor : -1;
+    this.walker.settle(shown);
     this.none.hidden = shown.length > 0;
     this.none.textContent = all.length > 0 ? "Nothing that was said matches the filter." : "Nothing was said here.";
     this.wide = Math.max(20, ((this.element.clientWidth || 900) - 60) / 6.6);
     this.list.show(shown);
   }
 
-  private failedPlaces(): number[] {
-    const places: number[] = [];
-    this.list.shown.forEach((line, place) => {
-      if (this.flag(line, FAILED)) places.push(place);
-    });
-    return places;
+  private failed(): number[] {
+    return Array.from(this.list.shown).filter((line) => this.flag(line, FAILED));
   }
 
   /** Whether the step that says a line is marked; a message in a request is not to blame for the answer. */
@@ -250,7 +249,7 @@ export class ConversationView implements View {
     const made = saidElement(head, said && { ...said, calls }, this.around(line));
     const family = FAMILY_OF_ROLE[head.role] ?? familyOf(columns.kind[row], head.failed);
     made.style.setProperty("--pp-family", `var(--pp-${family})`);
-    made.tabIndex = line === this.cursor ? 0 : -1;
+    made.tabIndex = line === this.walker.cursor ? 0 : -1;
     made.dataset.line = String(line);
     made.setAttribute("aria-posinset", String(this.list.place(line) + 1));
     made.setAttribute("aria-setsize", String(this.list.shown.length));
@@ -273,7 +272,7 @@ export class ConversationView implements View {
       const facts = [this.columns.costText(line), this.columns.durationText(line)].filter(Boolean).join(" · ");
       return { text: { text: this.saved(line) }, facts };
     }
-    return this.texts.get(line) ?? null;
+    return this.texts.of(line);
   }
 
   private around(line: number): Around {
@@ -311,41 +310,16 @@ export class ConversationView implements View {
   }
 
   private painted(): void {
-    if (this.saved) return;
-    const missing = this.list.inPage.filter((line) => !this.texts.has(line));
-    if (missing.length === 0) this.host.painted();
-    clearTimeout(this.asking);
-    if (missing.length === 0) return;
-    if (this.asked.size === 0) this.load();
-    else this.asking = setTimeout(() => this.load(), QUIET_MS); // once scrolling pauses
+    if (!this.saved && this.texts.request()) this.host.painted();
   }
 
-  /** Asks for the texts of what is in sight by now. */
-  private load(): void {
-    const missing = this.list.inPage.filter((line) => !this.texts.has(line));
-    for (const block of new Set(missing.map((line) => Math.floor(line / BLOCK)))) this.loadBlock(block);
-  }
-
-  private loadBlock(block: number): void {
-    if (this.asked.has(block)) return;
-    this.asked.add(block);
-    const start = block * BLOCK;
-    this.ask(
-      { type: "lines", start, stop: start + BLOCK },
-      (reply) => this.keep(start, reply.facts.lines),
-      (sentence) => {
-        this.asked.delete(block); // what comes into sight again asks again
-        this.host.say(sentence, true);
-      },
-    );
-  }
-
-  private keep(start: number, lines: Said[]): void {
-    lines.forEach((said, at) => {
-      this.texts.set(start + at, said);
-    });
-    for (const line of this.list.inPage) if (line >= start && line < start + lines.length) this.list.update(line);
+  private arrived(start: number, stop: number): void {
+    for (const line of this.list.inPage) if (line >= start && line < stop) this.list.update(line);
     this.list.draw();
+  }
+
+  private isSelected(line: number): boolean {
+    return !!this.lines && !!this.columns && isWithin(this.columns, this.lines.row[line], this.selected);
   }
 
   private mark(): void {
@@ -358,7 +332,7 @@ export class ConversationView implements View {
   private markOne(made: HTMLElement, line: number): void {
     const { lines } = this;
     if (!lines) return;
-    made.classList.toggle("pp-selected", this.selected.has(lines.row[line]));
+    made.classList.toggle("pp-selected", this.isSelected(line));
     made.classList.toggle("pp-later", this.position >= 0 && lines.position[line] > this.position);
   }
 
@@ -381,7 +355,7 @@ export class ConversationView implements View {
     const rows = new Set(add ? this.selected : []);
     if (!rows.delete(row)) rows.add(row);
     this.selected = rows;
-    this.goTo(line, true);
+    this.walker.goTo(line, true);
     this.mark();
     this.host.selected([...rows]);
     // Who moves time elsewhere moves it from here too; who does not, does not want to begin with a click.
@@ -394,43 +368,7 @@ export class ConversationView implements View {
     this.host.sought(position);
   }
 
-  private goTo(line: number, focus: boolean): void {
-    const before = this.list.elementOf(this.cursor);
-    if (before) before.tabIndex = -1;
-    this.cursor = line;
-    this.list.kept = line;
-    this.list.reveal(line);
-    const made = this.list.elementOf(line);
-    if (!made) return;
-    made.tabIndex = 0;
-    if (focus) made.focus({ preventScroll: true });
-  }
-
   private inspect(line: number): void {
     if (line >= 0 && this.lines) this.host.inspect(this.lines.row[line]);
-  }
-
-  private onKey(event: KeyboardEvent): void {
-    const target = event.target as HTMLElement;
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const isControl = target.closest("button, summary") !== null;
-    const place = this.list.place(this.cursor);
-    const last = this.list.shown.length - 1;
-    const walk = (to: number) => this.choose(this.list.shown[Math.max(0, Math.min(last, to))], false);
-    const keys: Record<string, () => void> = {
-      ArrowDown: () => walk(place + 1),
-      ArrowUp: () => walk(place - 1),
-      Home: () => walk(0),
-      End: () => walk(last),
-      n: () => this.nextFailure(),
-      "/": () => this.host.focusFilter(),
-      Escape: () => this.host.escape(),
-    };
-    if (!isControl) keys.Enter = () => this.inspect(this.cursor);
-    const act = Object.hasOwn(keys, event.key) ? keys[event.key] : undefined;
-    if (!act || (last < 0 && event.key !== "/" && event.key !== "Escape")) return;
-    act();
-    event.preventDefault();
-    event.stopPropagation();
   }
 }

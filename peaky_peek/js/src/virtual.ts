@@ -29,6 +29,7 @@ export class VirtualList {
 
   constructor(private readonly drawing: Drawing) {
     this.element.append(this.room);
+    this.element.tabIndex = -1;
     this.element.addEventListener("scroll", () => this.invalidate(), { passive: true });
     this.observer = new ResizeObserver(() => this.invalidate());
     this.observer.observe(this.element);
@@ -36,11 +37,14 @@ export class VirtualList {
 
   /** Shows these items and no others. */
   show(items: Int32Array): void {
+    const isFocused = this.element.contains(document.activeElement);
     this.shown = items;
     this.placeOf = new Map(Array.from(items, (item, place) => [item, place]));
     this.heights = new Heights(Float64Array.from(items, (item) => this.drawing.estimate(item)));
     this.clear();
     this.draw();
+    // The keys go on working when what had the focus is no longer shown.
+    if (isFocused) (this.made.get(this.kept) ?? this.element).focus({ preventScroll: true });
   }
 
   place(item: number): number {

@@ -30,6 +30,13 @@ export interface Columns {
   costText(row: number): string;
 }
 
+/** Whether a step is one of some rows, or happened inside of one. */
+export function isWithin(columns: Columns, row: number, rows: ReadonlySet<number>): boolean {
+  if (rows.size === 0) return false;
+  for (let around = row; around >= 0; around = columns.parent[around]) if (rows.has(around)) return true;
+  return false;
+}
+
 /** A text, or its beginning: then `length` is that of the whole and `path` asks for it. */
 export interface Cut {
   text: string;
