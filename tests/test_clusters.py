@@ -278,6 +278,11 @@ def test_over_days_the_history_is_told_by_day() -> None:
     assert (timeline.by, timeline.counts(["s0", "s1", "s9"])) == ("day", [2, 0, 0, 0, 1])
 
 
+def test_the_order_in_which_runs_without_a_time_were_loaded_is_no_trend(store: Database) -> None:
+    pp.load(DATA / "tau_failures.jsonl.gz")
+    assert Recurring(store).frame["trend"].isna().all()
+
+
 def test_of_a_few_runs_there_is_no_trend_and_of_none_no_cluster(store: Database) -> None:
     assert len(Recurring(store).frame) == 0
     fail(store, "a", "order 1 not found")

@@ -26,7 +26,8 @@ class Timeline:
         sessions: rows of `pp.sessions()`.
 
     Example:
-        >>> runs = pd.DataFrame({"session_id": list("abcdefghi"), "started_at": pd.NaT})
+        >>> day = pd.Timestamp("2026-11-27", tz="UTC")
+        >>> runs = pd.DataFrame({"session_id": list("abcdefghi"), "started_at": day})
         >>> Timeline(runs).trend(["h", "i"]), Timeline(runs).trend(["a", "e", "i"]), Timeline(runs[:4]).trend(["d"])
         ('new', 'steady', None)
     """
@@ -34,6 +35,8 @@ class Timeline:
     def __init__(self, sessions: pd.DataFrame) -> None:
         self._place = {session_id: at for at, session_id in enumerate(sessions["session_id"])}
         self._runs = len(self._place)
+        timed = sessions.dropna(subset="started_at").sort_values("started_at", kind="stable")
+        self._timed = {session_id: at for at, session_id in enumerate(timed["session_id"])}
         days = pd.to_datetime(sessions["started_at"], utc=True).dt.floor("D")
         span = 1 + (days.max() - days.min()).days if days.notna().all() and self._runs else 0
         self.by = "day" if span >= _FEWEST_DAYS else "run"
@@ -51,17 +54,21 @@ class Timeline:
         return np.bincount(self._bin[places], minlength=self._bins).tolist() if places else [0] * self._bins
 
     def trend(self, session_ids: Iterable[str]) -> str | None:
-        """Return how the share of runs that are among these changed in the last third; None when nobody can tell."""
-        if self._runs < _FEWEST_RUNS:
+        """Return how the share of runs that are among these changed in the last third; None when nobody can tell.
+
+        Runs whose time is unknown are left out: the order in which they were loaded is no order in time.
+        """
+        runs = len(self._timed)
+        if runs < _FEWEST_RUNS:
             return None
-        late = self._runs - self._runs // 3
-        places = {self._place[one] for one in session_ids if one in self._place}
+        late = runs - runs // 3
+        places = {self._timed[one] for one in session_ids if one in self._timed}
         before, now = sum(at < late for at in places), sum(at >= late for at in places)
         if not before:
             return "new" if now else None
-        old, recent = before / late, now / (self._runs - late)
-        share = len(places) / self._runs
-        chance = math.sqrt(share * (1 - share) * (1 / late + 1 / (self._runs - late)))
+        old, recent = before / late, now / (runs - late)
+        share = len(places) / runs
+        chance = math.sqrt(share * (1 - share) * (1 / late + 1 / (runs - late)))
         if abs(recent - old) >= chance:
             if recent >= old * _MORE:
                 return "rising"
