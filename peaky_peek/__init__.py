@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from peaky_peek.widgets.clusters import clusters
     from peaky_peek.widgets.conversation import conversation
     from peaky_peek.widgets.live import live
+    from peaky_peek.widgets.replay import replay
     from peaky_peek.widgets.safety import safety
     from peaky_peek.widgets.search import search
     from peaky_peek.widgets.timeline import timeline
@@ -66,6 +67,7 @@ _LAZY = {
     "failures": "peaky_peek.analysis.failures", "lint": "peaky_peek.analysis.lint",
     "load": "peaky_peek.interop", "tree": "peaky_peek.widgets.tree", "set_price": "peaky_peek.capture.pricing",
     "live": "peaky_peek.widgets.live",
+    "replay": "peaky_peek.widgets.replay",
     "tape": "peaky_peek.capture.tape", "link": "peaky_peek.widgets._linking",
     "clusters": "peaky_peek.widgets.clusters",
     "search": "peaky_peek.widgets.search",
@@ -83,9 +85,9 @@ __all__ = [
     "ALL", "SCHEMA", "Alert", "BudgetExceeded", "LoopDetected", "NotOnTape", "NotRestorable", "PeekError",
     "PeekWarning", "RunStopped", "TraceContext", "alerts", "causes", "checkpoints", "clusters", "conversation",
     "decisions", "delete", "demo", "drift", "event", "events", "failures", "graph", "init", "label", "link", "lint",
-    "live", "llm", "llm_calls", "load", "messages", "off_event", "on_event", "pause", "restore", "safety", "search",
-    "session", "sessions", "set_price", "start_session", "status", "tape", "timeline", "tool", "tool_calls", "trace",
-    "trace_session", "tree", "uninstall",
+    "live", "llm", "llm_calls", "load", "messages", "off_event", "on_event", "pause", "replay", "restore", "safety",
+    "search", "session", "sessions", "set_price", "start_session", "status", "tape", "timeline", "tool", "tool_calls",
+    "trace", "trace_session", "tree", "uninstall",
 ]  # fmt: skip
 
 

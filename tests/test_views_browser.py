@@ -30,6 +30,7 @@ VIEWS: dict[str, Make] = {
     "conversation": pp.conversation,
     "timeline": pp.timeline,
     "safety": pp.safety,
+    "replay": pp.replay,
 }
 """How each view of a session is made."""
 READY = "!view.__peek || view.__peek.firstPaintMs !== null || view.classList.contains('pp-empty')"

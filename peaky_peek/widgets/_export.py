@@ -36,12 +36,16 @@ _PLAYER = Path(__file__).parent / "page.js"
 
 @dataclass(frozen=True)
 class Page:
-    """What a page shows: its title, the widget's synced state, the messages that draw it, and the session behind."""
+    """What a page shows: its title, the widget's synced state, the messages that draw it, and the session behind.
+
+    `prepared` are the messages that answer requests of the view's own; each repeats its request.
+    """
 
     title: str
     state: dict[str, Any]
     drawn: Sequence[_wire.Message]
     recording: Recording
+    prepared: Sequence[_wire.Message] = ()
 
 
 def render(page: Page, script: str, style: str) -> str:
@@ -50,9 +54,8 @@ def render(page: Page, script: str, style: str) -> str:
     data = {
         "script": script,
         "state": page.state,
-        "drawn": [
-            [message, [base64.b64encode(buffer).decode() for buffer in buffers]] for message, buffers in page.drawn
-        ],
+        "drawn": [_portable(message) for message in page.drawn],
+        "prepared": {_key(message): _portable(message) for message in page.prepared},
         **answers,
     }
     player = _PLAYER.read_text()
@@ -78,6 +81,16 @@ def write(path: Path, text: str) -> Path:
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def _key(message: _wire.Message) -> str:
+    """Return the request that a message answers, as the page writes it."""
+    return orjson.dumps(message[0]["request"]).decode()
+
+
+def _portable(message: _wire.Message) -> list[Any]:
+    content, buffers = message
+    return [content, [base64.b64encode(buffer).decode() for buffer in buffers]]
 
 
 def _answers(recording: Recording) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from peaky_peek.widgets._values import Path, cut_text, parsed, presentable, whol
 if TYPE_CHECKING:
     from peaky_peek.events import LLMRequest, LLMResponse
 
-_ROLES = ("system", "developer", "user", "assistant", "tool")
+ROLES = ("system", "developer", "user", "assistant", "tool")
 _THINKING = ("thinking", "reasoning")
 _ASKS_WITH = ("arguments", "input", "args", "action", "actions", "operation", "code", "queries")
 _FIRST, _LAST = 10, 50
@@ -36,13 +36,13 @@ def conversation(request: LLMRequest | None, response: LLMResponse | None) -> li
     shown = [i for i in range(len(messages)) if i < _FIRST or i >= len(messages) - _LAST]
     turns = []
     for i in shown:
-        turn = _turn(messages[i], [0, "messages", i])
-        turns.append({**turn, "new": True} if i > answered else turn)
+        said = turn(messages[i], [0, "messages", i])
+        turns.append({**said, "new": True} if i > answered else said)
     if len(shown) < len(messages):
         text, length = f"{len(messages) - len(shown):,} earlier messages", len(whole_text(messages))
         turns.insert(_FIRST, {"role": "omitted", "text": text, "length": length, "path": [0, "messages"]})
     if response is not None:
-        turns.append({**_turn(answer(response), [0 if request is None else 1]), "new": True})
+        turns.append({**turn(answer(response), [0 if request is None else 1]), "new": True})
     return turns
 
 
@@ -90,8 +90,8 @@ def _call(call: dict[str, Any], path: Path) -> Call:
     return Call(str(name), said.get(key), call.get("call_id") or call.get("id"), [*path, *inside])
 
 
-def _turn(message: Any, path: Path) -> dict[str, Any]:
-    """Return one message as a turn of the conversation."""
+def turn(message: Any, path: Path) -> dict[str, Any]:
+    """Return one message as a turn of the conversation; `path` leads to it."""
     if not isinstance(message, dict):
         return {"role": "user", **cut_text(whole_text(message), path)}
     field = "output" if str(message.get("type")).endswith("_call_output") else _field(message)
@@ -120,7 +120,7 @@ def role_of(message: Any) -> str:
     if kind.endswith("_call_output") or (isinstance(message, dict) and _holds_results(message.get(_field(message)))):
         return "tool"
     role = message.get("role") if isinstance(message, dict) else None
-    return "assistant" if role == "model" else role if role in _ROLES else "user"
+    return "assistant" if role == "model" else role if role in ROLES else "user"
 
 
 def _field(message: dict[str, Any]) -> str:

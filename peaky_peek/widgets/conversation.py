@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,7 +66,7 @@ class Conversation(SessionWidget, bundle="conversationview"):
         lines = self._said or Lines(self._recording)
         prepared = lines.texts(range(min(len(lines), _PREPARED)), None)
         columns, *rest = page.drawn
-        return _export.Page(page.title, page.state, [columns, prepared, *rest], page.recording)
+        return replace(page, drawn=[columns, prepared, *rest])
 
 
 class Lines:

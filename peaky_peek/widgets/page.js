@@ -35,8 +35,12 @@ function answer(request) {
       else reply({ ...request, text });
       break;
     }
-    default:
-      refuse("This page cannot answer that.");
+    default: {
+      const key = JSON.stringify(request);
+      if (!(key in data.prepared)) return refuse("This page cannot answer that: open the session in a notebook.");
+      const [message, buffers] = data.prepared[key];
+      reply(message, buffers.map(view));
+    }
   }
 }
 

@@ -18,6 +18,18 @@ export const GLYPHS = {
   merge: "M3.5 3v2.5L8 9v4.5M12.5 3v2.5L8 9",
   split: "M8 2.5V7L3.5 10.5V13M8 7l4.5 3.5V13",
   follow: "M8 2.5v8M4.5 7.5L8 11l3.5-3.5M4 13.5h8",
+  play: "M5.2 3.4v9.2L12.6 8z",
+  pause: "M5.8 3.8v8.4M10.2 3.8v8.4",
+  step: "M3 8h7M7.2 5L10.2 8l-3 3M13 3.8v8.4",
+  back: "M13 8H6M8.8 5L5.8 8l3 3M3 3.8v8.4",
+  over: "M2.6 9.4a5.4 5.4 0 0 1 10.4-1M13.6 4.8L13 8.6l-3.6-1M8 12.2v.4",
+  backover: "M13.4 9.4A5.4 5.4 0 0 0 3 8.4M2.4 4.8L3 8.6l3.6-1M8 12.2v.4",
+  into: "M8 2.6v7M5 7l3 3 3-3M8 13.2v.4",
+  leave: "M8 10V3M5 5.8l3-3 3 3M8 13.2v.4",
+  prior: "M10 3.6L5.6 8l4.4 4.4",
+  next: "M6 3.6L10.4 8 6 12.4",
+  true: "M8 3a5 5 0 1 0 .01 0zM8 5.2V8l2 1.4",
+  stop: "M8 4.6a3.4 3.4 0 1 0 .01 0z",
 };
 
 export function group(...buttons: HTMLElement[]): HTMLElement {
@@ -27,15 +39,20 @@ export function group(...buttons: HTMLElement[]): HTMLElement {
 export function tool(glyph: keyof typeof GLYPHS, title: string, pressed: () => void): HTMLButtonElement {
   const made = element("button", "pp-tool");
   made.type = "button";
-  made.title = title;
-  made.setAttribute("aria-label", title);
   made.addEventListener("click", pressed);
+  setGlyph(made, glyph, title);
+  return made;
+}
+
+export function setGlyph(button: HTMLButtonElement, glyph: keyof typeof GLYPHS, title: string): void {
+  if (button.title === title) return;
+  button.title = title;
+  button.setAttribute("aria-label", title);
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 16 16");
   svg.setAttribute("aria-hidden", "true");
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
   path.setAttribute("d", GLYPHS[glyph]);
   svg.append(path);
-  made.append(svg);
-  return made;
+  button.replaceChildren(svg);
 }

@@ -22,7 +22,7 @@ export function conversation(messages: Message[], more: More): HTMLElement {
   return box;
 }
 
-function turn(message: Message, more: More): HTMLElement {
+export function turn(message: Message, more: More): HTMLElement {
   const who = [message.role, message.name].filter(Boolean).join(" · ");
   const made = element("div", "pp-turn", element("div", "pp-role", who));
   made.dataset.role = message.role;

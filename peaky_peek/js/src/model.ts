@@ -33,6 +33,10 @@ export interface State {
   _query: string;
   /** Index of the event that time stands at; -1 when nobody moved it. */
   _position: number;
+  /** Of the replay: how fast it plays, whether it waits as long as the agent did, and whether it plays. */
+  speed?: number;
+  true_time?: boolean;
+  _playing?: boolean;
   _outline: OutlineRow[];
   _title: Title;
   height: number;
