@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from peaky_peek.widgets.search import search
     from peaky_peek.widgets.timeline import timeline
     from peaky_peek.widgets.tree import tree
+    from peaky_peek.widgets.why import why
 
 _LAZY = {
     "causes": "peaky_peek.analysis.causes", "checkpoints": "peaky_peek.analysis.checkpoints",
@@ -71,7 +72,7 @@ _LAZY = {
     "tape": "peaky_peek.capture.tape", "link": "peaky_peek.widgets._linking",
     "clusters": "peaky_peek.widgets.clusters",
     "search": "peaky_peek.widgets.search",
-    "conversation": "peaky_peek.widgets.conversation",
+    "conversation": "peaky_peek.widgets.conversation", "why": "peaky_peek.widgets.why",
     "timeline": "peaky_peek.widgets.timeline",
     "safety": "peaky_peek.widgets.safety",
     "load_ipython_extension": "peaky_peek.magics", "unload_ipython_extension": "peaky_peek.magics",
@@ -87,7 +88,7 @@ __all__ = [
     "decisions", "delete", "demo", "drift", "event", "events", "failures", "graph", "init", "label", "link", "lint",
     "live", "llm", "llm_calls", "load", "messages", "off_event", "on_event", "pause", "replay", "restore", "safety",
     "search", "session", "sessions", "set_price", "start_session", "status", "tape", "timeline", "tool", "tool_calls",
-    "trace", "trace_session", "tree", "uninstall",
+    "trace", "trace_session", "tree", "uninstall", "why",
 ]  # fmt: skip
 
 

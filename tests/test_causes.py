@@ -277,7 +277,7 @@ def test_any_event_can_be_asked_about(store: Database) -> None:
     run.save(store)
     assert len(pp.causes("run")) == 0
     found = pp.causes("run", event="run-4")
-    assert (found["mechanism"][0], found["symptom_id"][0]) == ("position in the run", "run-4")
+    assert (found["mechanism"][0], found["symptom_id"][0]) == ("failed call", "run-4")
     with pytest.raises(EventNotFound, match="no event 'nowhere'"):
         pp.causes("run", event="nowhere")
 

@@ -27,6 +27,7 @@ VIEWS: dict[str, Make] = {
     "clusters": pp.clusters,
     "tree": pp.tree,
     "live": pp.live,
+    "why": pp.why,
     "conversation": pp.conversation,
     "timeline": pp.timeline,
     "safety": pp.safety,
@@ -203,7 +204,8 @@ def test_two_views_of_one_widget_show_the_same_selection(
     session = Refund("refund").save(store)
     widget = show(page, name, session, tmp_path, views=("view", "other"))
     before = page.locator("#other").screenshot()
-    widget.selected = pp.failures(session)["event_id"][0] if name == "clusters" else f"{session}-0"
+    shown = {"clusters": pp.failures, "why": pp.causes}
+    widget.selected = shown[name](session)["event_id"][0] if name in shown else f"{session}-0"
     deliver(page, widget)
     settle(page)
     one, other = (page.locator(f"#{view}").screenshot() for view in ("view", "other"))

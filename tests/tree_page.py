@@ -42,6 +42,7 @@ const answers = {
   },
   more: (request) => say({ ...request, text: "all of it" }),
   bye() {},
+  why() {},
 };
 window.sent = [];
 window.widget = widget;

@@ -19,7 +19,9 @@ def failed_calls(trace: Trace, symptom: Event) -> Iterator[Finding]:
     """Yield what led to calls that failed until the symptom and were not made good."""
     for one in trace.calls:
         result = one.result
-        if result is None or not result.failed or trace.last_worked.get(one.tool, -1) > trace.at(result):
+        if result is None or not result.failed:
+            continue
+        if result is not symptom and trace.is_made_good(result):
             continue
         if trace.at(result) > trace.at(symptom):
             return

@@ -70,7 +70,11 @@ def causes(session: Any = None, event: Any = None) -> pd.DataFrame:
     """
     db = store.current()
     db.ingest()
-    found = diagnose(db, resolve(session, db), None if event is None else str(event))
+    return frame(diagnose(db, resolve(session, db), None if event is None else str(event)))
+
+
+def frame(found: Diagnosis) -> pd.DataFrame:
+    """Return a diagnosis as `causes` does."""
     rows = [
         {
             "rank": rank, "event_id": one.event.id, "seq": found.trace.at(one.event),
@@ -103,10 +107,10 @@ def diagnose(db: Database, session_id: str, event_id: str | None = None) -> Diag
         raise EventNotFound(f"The session has no event {event_id!r}: `pp.events(session)` lists them.")
     if shown is None:
         return Diagnosis(trace, None, [], [], [])
-    found = [*evident, *_found(db, trace, shown.event)]
-    if not any(one.score >= _TELLING for one in found):
-        found += attribution.steps_to_blame(trace, shown.event)
-    findings = [one for one in found if trace.at(one.event) <= trace.at(shown.event)]
+    end = trace.at(shown.event)
+    findings = [one for one in [*evident, *_found(db, trace, shown.event)] if trace.at(one.event) <= end]
+    if not any(one.score >= _TELLING for one in findings):
+        findings += (one for one in attribution.steps_to_blame(trace, shown.event) if trace.at(one.event) <= end)
     reached = trace.influence(shown.event)
     ranked = sorted(_merged(findings, reached), key=lambda one: (-one.score, trace.at(one.event)))
     paths = [_path(one.event, shown.event, reached) for one in ranked]

@@ -9,7 +9,7 @@ from typing import Any
 from peaky_peek.encoding import as_text, encode
 from peaky_peek.events import Event
 
-_LONGEST = 80
+_LONGEST = 140
 _DENIES = re.compile(
     r"\b(?:not|no|never|nothing|cannot|can't|couldn't|could not|unable|failed|failure|error|unfortunately|sorry but)\b",
     re.IGNORECASE,

@@ -71,12 +71,11 @@ def in_words(event: Event) -> str:
 
 
 def _made_good(trace: Trace, event: Event) -> bool:
-    """Tell whether what failed worked later: the same tool, or the model for the same agent."""
-    row = trace.at(event)
+    """Tell whether what failed worked later: the tool, or the model for the same agent."""
     if isinstance(event, ToolResult):
-        return trace.last_worked.get(event.tool_name or event.name, -1) > row
+        return trace.is_made_good(event)
     if isinstance(event, Error):
-        return trace.session.status == "completed" and trace.last_answered.get(event.agent, -1) > row
+        return trace.session.status == "completed" and trace.last_answered.get(event.agent, -1) > trace.at(event)
     return False
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from peaky_peek import causality
+from peaky_peek.analysis.effects import effect_of
 from peaky_peek.events import Decision, Event, LLMResponse, ToolCall, ToolResult
 from peaky_peek.steps import with_nested
 from peaky_peek.store import calls, reader
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from peaky_peek.store.reader import Session
 
 _SEQUENCE = 0.3
-"""How sure it is that an event led to the next, if nothing else is known to have."""
+"""How sure it is that an event led to the next, if nothing but a value is known to have."""
 _DAMPING = 0.9  # of a cause, for each event between it and what it led to
 
 
@@ -114,6 +115,17 @@ class Trace:
         """The row of the last answer that each agent got of its model."""
         return {one.agent: row for row, one in enumerate(self.events) if isinstance(one, LLMResponse)}
 
+    @cached_property
+    def _last_sound(self) -> int:
+        return max(self.last_worked.values(), default=-1)
+
+    def is_made_good(self, result: ToolResult) -> bool:
+        """Tell whether what a tool could not do was done later: by the same tool or, if it only reads, by any."""
+        row, call = self.at(result), self.call_of.get(result.id)
+        if self.last_worked.get(result.tool_name or result.name, -1) > row:
+            return True
+        return call is not None and effect_of(call.call) == "read" and self._last_sound > row
+
     def at(self, event: Event) -> int:
         """Return the place of an event in the order."""
         return self.row[event.id]
@@ -134,8 +146,10 @@ class Trace:
             if event_id in reached:
                 continue
             reached[event_id] = -strength, after
-            sources = [(source, weight) for source, _, weight in self.sources(row)]
-            for source, weight in sources or [(row - 1, _SEQUENCE)] * (row > 0):
+            sources = list(self.sources(row))
+            if row and all(kind == "value" for _, kind, _ in sources):
+                sources.append((row - 1, "sequence", _SEQUENCE))
+            for source, _, weight in sources:
                 if source < row:
                     heapq.heappush(ahead, (strength * weight * _DAMPING, -source, event_id))
         return reached

@@ -53,6 +53,9 @@ def _parser() -> argparse.ArgumentParser:
     command = commands.add_parser("show", help="draw the decision tree of a session")
     command.add_argument("session", nargs="?", type=_reference, help="position, name or id (default: the newest)")
     command.set_defaults(run=_show)
+    command = commands.add_parser("why", help="say why a session went wrong, and what shows it")
+    command.add_argument("session", nargs="?", type=_reference, help="position, name or id (default: the newest)")
+    command.set_defaults(run=_why)
     command = commands.add_parser("load", help="load chat transcripts: JSON or JSON lines, also gzipped")
     command.add_argument("path", nargs="+")
     command.set_defaults(run=_load)
@@ -94,6 +97,12 @@ def _show(arguments: argparse.Namespace) -> Iterator[str]:
     from peaky_peek.cli import outline
 
     return outline.lines(_existing(arguments.db), arguments.session)
+
+
+def _why(arguments: argparse.Namespace) -> Iterator[str]:
+    from peaky_peek.cli import reasons
+
+    return reasons.lines(_existing(arguments.db), arguments.session)
 
 
 def _load(arguments: argparse.Namespace) -> Iterator[str]:

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from peaky_peek.widgets import _previews, _wire
+from peaky_peek.widgets import _previews, _why, _wire
 from peaky_peek.widgets._recording import Recording, part
 from peaky_peek.widgets._values import whole_text
 
@@ -51,11 +51,12 @@ class Page:
 def render(page: Page, script: str, style: str) -> str:
     """Return the html of a page."""
     answers = _answers(page.recording)
+    why = _why.answer(page.recording, {"type": "why"})
     data = {
         "script": script,
         "state": page.state,
         "drawn": [_portable(message) for message in page.drawn],
-        "prepared": {_key(message): _portable(message) for message in page.prepared},
+        "prepared": {_key(message): _portable(message) for message in (*page.prepared, why)},
         **answers,
     }
     player = _PLAYER.read_text()

@@ -13,7 +13,7 @@ from peaky_peek.capture import labels
 from peaky_peek.errors import EventNotFound, PeekError, QueryError
 from peaky_peek.events import Event
 from peaky_peek.store import reader
-from peaky_peek.widgets import _export, _filter, _linking, _wire
+from peaky_peek.widgets import _export, _filter, _linking, _why, _wire
 from peaky_peek.widgets._base import PeekWidget
 from peaky_peek.widgets._recording import Recording
 
@@ -268,6 +268,8 @@ class SessionWidget(PeekWidget):
                 if not self._views:  # nobody looks at it any more, as after its cell was run again
                     _linking.leave(self)
                 return []
+            case {"type": "why"}:
+                return [_why.answer(self._recording, request)]
             case {"type": "refresh"}:
                 self.refresh()
                 return []

@@ -8,6 +8,7 @@ export const GLYPHS = {
   failure: "M5.5 2l5 5m0-5l-5 5M4.5 10l3.5 3.5L11.5 10",
   pass: "M3.5 8.5l3 3 6-7",
   fail: "M4.5 4.5l7 7m0-7l-7 7",
+  why: "M5.6 6a2.4 2.4 0 1 1 3.5 2.1c-.8.4-1.1.9-1.1 1.7M8 12.4v.1",
   expand: "M4 6.5L8 3l4 3.5M4 9.5L8 13l4-3.5",
   collapse: "M4 3l4 3.5L12 3M4 13l4-3.5L12 13",
   pauses: "M2.5 8h3M10.5 8h3M6.5 3.5l2 2-2 2 2 2-2 3",

@@ -16,6 +16,8 @@ export class Inspector {
     private readonly closed: () => void,
     /** Leads to another step. */
     private readonly go: (row: number) => void,
+    /** Says why a step came about; null for a step that went well. */
+    private readonly why: (row: number) => (() => void) | null = () => null,
   ) {
     this.element.hidden = true;
     this.element.setAttribute("aria-label", "Selected step");
@@ -99,9 +101,11 @@ export class Inspector {
   }
 
   private fill(details: Details): void {
+    const why = this.why(this.row);
     this.replace(
       element("div", "pp-step", details.title),
       element("div", "pp-dim", details.subtitle),
+      ...(why ? [button("Why?", "What led to this", why)] : []),
       factList(details.facts),
       ...details.sections.map((section) => sectionElement(section, this.more, this.go)),
     );

@@ -40,6 +40,8 @@ export interface State {
   _outline: OutlineRow[];
   _title: Title;
   height: number;
+  /** Of the failure card only; see `card.ts`. */
+  _card?: unknown;
   /** Absent in exported pages, which are always expanded. */
   expanded?: boolean;
 }

@@ -13,7 +13,8 @@ import { Previews } from "./previews";
 import { savedColumns } from "./saved";
 import { onThemeChange, readTheme, type Theme } from "./theme";
 import { Toolbar } from "./toolbar";
-import { type Columns, type Reply, WIRE_VERSION } from "./wire";
+import { WhyPanel } from "./whypanel";
+import { type Columns, FAILED, type Reply, SUSPECT, WIRE_VERSION } from "./wire";
 
 /** What a view can ask of the shell. */
 export interface Host {
@@ -112,7 +113,22 @@ function render(
       selecting.soon([row]);
       inspect(row);
     },
+    (row) => (explains() && flags[row] & (FAILED | SUSPECT) ? () => panel.ask(row) : null),
   );
+  const panel = new WhyPanel({
+    model,
+    select(row) {
+      view.select([row]);
+      panel.select([row]);
+      model.set("_rows", [row]);
+    },
+    inspect: (row) => inspect(row),
+    opened(open) {
+      toolbar.setWhy(explains(), open);
+      if (!open) view.focus();
+    },
+  });
+  let flags: ArrayLike<number> = [];
   const view = makeView(
     {
       model,
@@ -147,6 +163,7 @@ function render(
       refresh: () => model.send({ type: "refresh" }),
       label: (outcome) => model.send({ type: "label", outcome }),
       nextFailure: () => view.nextFailure(),
+      why: () => (panel.open ? panel.hide() : panel.ask()),
     },
     view.buttons,
     model.get("expanded") !== undefined,
@@ -164,7 +181,7 @@ function render(
   };
   Object.assign(root, { __peek: peek });
   const start = element("div", "pp-start");
-  root.append(toolbar.element, element("div", "pp-body", view.element, inspector.element), start);
+  root.append(toolbar.element, panel.element, element("div", "pp-body", view.element, inspector.element), start);
   if (view.head) toolbar.element.append(view.head);
 
   function expanded(): boolean {
@@ -182,6 +199,11 @@ function render(
     }
     if (!live) waiting = setTimeout(showSaved, NO_KERNEL_MS);
     model.send({ type: "hello", version: WIRE_VERSION, view: id });
+  }
+
+  /** Whether a card can be opened here: not in one, nor in a view of many sessions. */
+  function explains(): boolean {
+    return live && name !== "why" && flags.length > 0 && !model.get("_title")?.box;
   }
 
   function inspect(row: number): void {
@@ -209,7 +231,9 @@ function render(
 
   function show(columns: Columns, preview: (row: number) => string): void {
     arrived = performance.now();
+    flags = columns.flags;
     view.show(columns, preview);
+    toolbar.setWhy(explains(), panel.open);
     toolbar.setFailures(view.failures);
     const { note, box } = model.get("_title") ?? {};
     // A view that is searched with stays there when nothing is found.
@@ -267,6 +291,7 @@ function render(
     model.onChange("height", adjust),
     model.onChange("_rows", () => {
       view.select(model.get("_rows"));
+      panel.select(model.get("_rows"));
       const [first] = model.get("_rows");
       if (inspector.open && first !== undefined) inspect(first);
     }),
@@ -274,6 +299,7 @@ function render(
     model.onChange("_query", () => toolbar.setQuery(model.get("_query"))),
     onThemeChange(() => view.recolour(readTheme(root))),
     () => view.close(),
+    panel.close,
     inspector.close,
     () => previews?.close(),
     () => toolbar.close(),

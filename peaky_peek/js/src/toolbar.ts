@@ -15,6 +15,8 @@ export interface Actions {
   /** The user says how the session was; null takes it back. */
   label(outcome: string | null): void;
   nextFailure(): void;
+  /** Shows why the run went wrong, or hides it. */
+  why(): void;
 }
 
 const TYPING_MS = 200;
@@ -35,6 +37,7 @@ export class Toolbar {
     ["pass", tool("pass", "This run was good", () => {})],
     ["fail", tool("fail", "This run was bad", () => {})],
   ]);
+  private readonly why: HTMLButtonElement;
   private typing: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -54,6 +57,11 @@ export class Toolbar {
     this.failures.classList.add("pp-failures");
     this.failures.append(this.failed);
     this.failures.hidden = true;
+    this.why = tool("why", "Why did it go wrong?", actions.why);
+    this.why.classList.add("pp-ask");
+    this.why.append(element("span", "", "Why"));
+    this.why.ariaExpanded = "false";
+    this.why.hidden = true;
     this.input.type = "search";
     this.input.spellcheck = false;
     this.input.title = 'Words, "phrases", type: tool: agent: status: duration:>2s cost:>0.01 failed suspect';
@@ -71,6 +79,7 @@ export class Toolbar {
       element("div", "pp-filter-box", this.input, this.matches),
       this.refresh,
       this.failures,
+      this.why,
       ...own,
     );
     for (const [outcome, label] of this.labels) {
@@ -115,6 +124,12 @@ export class Toolbar {
   setFailures(n: number): void {
     this.failures.hidden = n === 0;
     this.failed.textContent = count(n);
+  }
+
+  /** Offers to say why, or not; `open` while that is shown. */
+  setWhy(offered: boolean, open: boolean): void {
+    this.why.hidden = !offered;
+    this.why.ariaExpanded = String(open);
   }
 
   /** Shows the query in the input, unless the user is typing there. */
