@@ -168,6 +168,14 @@ def test_a_name_stays_when_older_runs_are_found_later(store: Database) -> None:
     assert names(Recurring(store)) == before
 
 
+def test_a_name_is_the_same_whatever_is_asked_and_another_when_the_first_run_is_deleted(store: Database) -> None:
+    fail(store, "old", "order A-1 was refunded already", day=1)
+    fail(store, "new", "already refunded: order A-2", day=5)
+    assert names(Recurring(store)) == names(Recurring(store, "new")) == ["search: order … was refunded already"]
+    pp.delete("old")
+    assert names(Recurring(store)) == ["search: already refunded: order …"]
+
+
 def test_renaming_merging_and_splitting_are_remembered_by_the_store(store: Database) -> None:
     fail(store, "a", "card 17 has expired", "card 18 was declined by the bank", tool="pay")
     found = Recurring(store)

@@ -169,7 +169,7 @@ def test_a_filter_shows_how_many_of_each_pass(page: Page, tmp_path: Path, shop: 
     widget = show(page, tmp_path, width=1600)
     page.locator(".pp-filter").fill("agent:critic")
     until(page, lambda: widget.filter == "agent:critic")
-    page.wait_for_function("view.querySelector('.pp-matches').textContent.startsWith('2 of')")
+    page.wait_for_function("view.querySelector('.pp-matches').textContent.startsWith('2 of 3')")
     assert clusters(page).count() == 2
     assert clusters(page).nth(0).locator(".pp-size").inner_text().strip() == "6 of 12"
     page.locator(".pp-filter").fill("tol:x")

@@ -83,28 +83,42 @@ def part_of(cluster_id: str, by: str, value: Any) -> str:
     return f"{cluster_id}.{fingerprints.fingerprint(by, str(value))[:4]}"
 
 
-def clusters(failures: pd.DataFrame, timeline: Timeline, memory: Memory) -> pd.DataFrame:
+def founders(failures: pd.DataFrame, found: dict[str, str]) -> pd.DataFrame:
+    """Return the failure that gives each cluster its name: the first with its fingerprint, else its first."""
+    base = failures["fingerprint"].map(found)
+    order = np.lexsort((failures["timestamp"].to_numpy("M8[us]"), (failures["fingerprint"] != base).to_numpy()))
+    first = failures.assign(base=base).iloc[order].drop_duplicates("base")
+    return first.set_index("base")
+
+
+def clusters(failures: pd.DataFrame, named_by: pd.DataFrame, timeline: Timeline, memory: Memory) -> pd.DataFrame:
     """Return one row per cluster, the worst first: by severity, then by how many runs and failures it has.
 
     Args:
         failures: rows of `pp.failures` with the `cluster_id` that `assigned` gives them.
+        named_by: the failure that gives each cluster its name, by the id of the cluster before it was split.
         timeline: the runs that these failures are among, also those without any.
         memory: what was decided before.
     """
-    rows = [_row(str(cluster_id), members, timeline, memory) for cluster_id, members in failures.groupby("cluster_id")]
+    founder_of: dict[str, dict[str, Any]] = {str(one): dict(row) for one, row in named_by.iterrows()}
+    rows = []
+    for cluster_id, members in failures.groupby("cluster_id"):
+        founder = founder_of.get(str(cluster_id).partition(".")[0]) or dict(members.iloc[0])
+        rows.append(_row(str(cluster_id), founder, members, timeline, memory))
     frame = dtypes.frame("clusters", {name: [row[name] for row in rows] for name in dtypes.SCHEMA["clusters"]})
     frame["severity"] = frame["severity"].astype(dtypes.SEVERITY)
     worst = ["severity", "sessions", "size", "last_seen", "cluster_id"]
     return frame.sort_values(worst, ascending=[False, False, False, False, True], ignore_index=True)
 
 
-def _row(cluster_id: str, members: pd.DataFrame, timeline: Timeline, memory: Memory) -> dict[str, Any]:
-    founder = _founder(cluster_id, members)
+def _row(
+    cluster_id: str, founder: dict[str, Any], members: pd.DataFrame, timeline: Timeline, memory: Memory
+) -> dict[str, Any]:
     seen = members["timestamp"].dropna()
     sessions = members["session_id"].unique().tolist()
     return {
         "cluster_id": cluster_id,
-        "name": memory.names.get(cluster_id) or _name(cluster_id, founder, memory),
+        "name": memory.names.get(cluster_id) or _name(cluster_id, founder, members, memory),
         "kind": founder["kind"],
         "severity": members["severity"].max(),
         "size": len(members),
@@ -131,18 +145,14 @@ def representative(members: pd.DataFrame) -> str:
     return str(worst[times_said == times_said.min()]["event_id"].iloc[-1])
 
 
-def _founder(cluster_id: str, members: pd.DataFrame) -> dict[str, Any]:
-    """Return the failure that gives a cluster its name: the first with its fingerprint, else its first."""
-    own = members[members["fingerprint"] == cluster_id.partition(".")[0]]
-    return {str(name): value for name, value in (members if own.empty else own).iloc[0].items()}
-
-
-def _name(cluster_id: str, founder: dict[str, Any], memory: Memory) -> str:
+def _name(cluster_id: str, founder: dict[str, Any], members: pd.DataFrame, memory: Memory) -> str:
+    by = memory.split_by.get(cluster_id.rpartition(".")[0])
+    if by == "fingerprint":  # what it was split by tells it apart
+        founder = dict(members.iloc[0])
     said = [founder[name] for name in ("place", "error_type", "template")]
     name = ": ".join(str(part) for part in said if isinstance(part, str) and part)
-    by = memory.split_by.get(cluster_id.rpartition(".")[0])
     if by is not None and by != "fingerprint":
-        name = f"{founder[by]} · {name}"
+        name = f"{members[by].iloc[0]} · {name}"
     return name if len(name) <= _NAME_LENGTH else f"{name[: _NAME_LENGTH - 1].rstrip()}…"
 
 

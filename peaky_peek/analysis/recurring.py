@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from peaky_peek.analysis import clusters, failures
 from peaky_peek.analysis.trends import Timeline
 from peaky_peek.errors import ClusterNotFound, PeekError, SessionNotFound
 from peaky_peek.store import dtypes, memory, query, reader
+from peaky_peek.store.connection import many
+from peaky_peek.store.query import Where
 from peaky_peek.store.sessions import ALL, matching, resolve, resolve_many
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from peaky_peek.store.database import Database
 
 _OF_RUNS = ("after", "before", "task", "version", "tag", "outcome")
@@ -41,15 +43,14 @@ class Recurring:
         """Form the clusters anew, after a decision."""
         remembered = memory.recall(self.db)
         found = clusters.found_in(self.failures, remembered)
-        new = {fingerprint: one for fingerprint, one in found.items() if fingerprint not in remembered.cluster_of}
-        memory.remember(self.db, new)
+        self._named_by = self._founders(found, remembered)
         self._memory = remembered
         self.failures["cluster_id"] = clusters.assigned(self.failures, found, remembered)
         self.frame = self.clusters(self.failures)
 
     def clusters(self, members: pd.DataFrame) -> pd.DataFrame:
         """Return the clusters of some of the failures."""
-        return clusters.clusters(members, self.timeline, self._memory)
+        return clusters.clusters(members, self._named_by, self.timeline, self._memory)
 
     def cluster(self, cluster: str) -> str:
         """Return the id of a cluster, which may be told by its name, or by the beginning of its id.
@@ -95,6 +96,22 @@ class Recurring:
         memory.split(self.db, one, by)
         self.form()
         return sorted({clusters.part_of(one, by, value) for value in members[by]})
+
+    def _founders(self, found: dict[str, str], remembered: memory.Memory) -> pd.DataFrame:
+        """Return the failure that each cluster has its name from, and remember what is new.
+
+        It may be none of those that are asked about: a name is the same whatever is asked.
+        """
+        now = clusters.founders(self.failures, found)
+        elsewhere = {one: event for one, event in remembered.founders.items() if one in now.index}
+        where = Where("e.event_id IN (SELECT value FROM json_each(:events))", {"events": many(elsewhere.values())})
+        known = failures.matching(self.db, where).set_index("event_id", drop=False)
+        founded = {one: event for one, event in elsewhere.items() if event in known.index}
+        before = known.loc[list(founded.values())].set_axis(list(founded), axis=0)
+        new = now[~now.index.isin(before.index)]
+        fresh = {fingerprint: one for fingerprint, one in found.items() if fingerprint not in remembered.cluster_of}
+        memory.remember(self.db, fresh, zip(new.index, new["session_id"], new["event_id"], strict=True))
+        return pd.concat([before, new])
 
     def _read(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Return the runs, and the failures in them that are no consequence of another one."""

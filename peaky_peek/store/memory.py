@@ -1,6 +1,6 @@
 """What was decided about clusters of failures: which fingerprint is in which, what users named, merged and split.
 
-Only hashes and names that users gave are kept, nothing of what was recorded: a deleted session leaves no trace here.
+Hashes and names that users gave are kept, and ids of events as long as their session is: a deleted one leaves no trace.
 """
 
 from __future__ import annotations
@@ -25,12 +25,15 @@ class Memory:
     names: dict[str, str] = field(default_factory=dict)
     merged_into: dict[str, str] = field(default_factory=dict)
     split_by: dict[str, str] = field(default_factory=dict)
+    founders: dict[str, str] = field(default_factory=dict)
+    """The event that each cluster has its name from."""
 
 
 def recall(db: Database) -> Memory:
     """Return what is remembered."""
     connection = db.connection()
     memory = Memory(dict(connection.execute("SELECT fingerprint, cluster_id FROM cluster_of").fetchall()))
+    memory.founders = dict(connection.execute("SELECT cluster_id, event_id FROM cluster_founders").fetchall())
     for cluster_id, *decided in connection.execute("SELECT cluster_id, name, merged_into, split_by FROM clusters"):
         for kept, value in zip((memory.names, memory.merged_into, memory.split_by), decided, strict=True):
             if value is not None:
@@ -38,11 +41,19 @@ def recall(db: Database) -> Memory:
     return memory
 
 
-def remember(db: Database, cluster_of: Mapping[str, str]) -> None:
-    """Keep in which clusters new fingerprints are, unless that would mean to wait, or the store cannot be written."""
-    if cluster_of and not db.read_only:
+def remember(db: Database, cluster_of: Mapping[str, str], founders: Iterable[tuple[str, str, str]]) -> None:
+    """Keep what is new, unless that would mean to wait for another writer, or the store cannot be written.
+
+    Args:
+        db: the store.
+        cluster_of: the cluster of each fingerprint.
+        founders: cluster, session and event.
+    """
+    founders = list(founders)
+    if (cluster_of or founders) and not db.read_only:
         with suppress(PeekError), db.write(deadline=0) as connection:
             connection.executemany("INSERT OR IGNORE INTO cluster_of VALUES (?, ?)", cluster_of.items())
+            connection.executemany("INSERT OR IGNORE INTO cluster_founders VALUES (?, ?, ?)", founders)
 
 
 def rename(db: Database, cluster_id: str, name: str | None) -> None:

@@ -65,7 +65,10 @@ _VERSION_3 = """CREATE INDEX events_failed ON events (session_id, position) WHER
 CREATE TABLE cluster_of (fingerprint TEXT PRIMARY KEY, cluster_id TEXT NOT NULL);
 CREATE TABLE clusters (cluster_id TEXT PRIMARY KEY, name TEXT, merged_into TEXT, split_by TEXT)"""
 
-_MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
+# Which failure a cluster has its name from; what has a session goes with the session when it is deleted.
+_VERSION_4 = """CREATE TABLE cluster_founders (cluster_id TEXT PRIMARY KEY, session_id TEXT, event_id TEXT)"""
+
+_MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """One script a version; the first makes version 1 of an empty file. A released script is never edited."""
 
 VERSION = len(_MIGRATIONS)

@@ -33,7 +33,7 @@ export class ClustersView implements View {
   private cursor = 0;
   private anchor = 0;
   private limit = SHOWN;
-  /** Whether the kernel has said what the rows are. */
+  /** Whether it is known what the rows are. */
   private ready = false;
   private readonly edits: ClusterEdits;
   private readonly id = `pp-${Math.random().toString(36).slice(2)}`;
@@ -59,7 +59,7 @@ export class ClustersView implements View {
     this.mask = null;
     this.edits.reset();
     this.ready = columns.rows > 0 && preview(0) !== "";
-    this.clusters = savedClusters(columns, preview);
+    if (this.ready) this.clusters = savedClusters(columns, preview);
     this.draw();
   }
 
@@ -67,11 +67,15 @@ export class ClustersView implements View {
     if (packed.kind !== "clusters" || !this.columns) return;
     this.clusters = clustersOf(this.columns, packed);
     this.ready = true;
-    this.draw();
+    this.reveal();
   }
 
   /** It grows with its content by itself. */
   readonly naturalHeight = 0;
+
+  get total(): number {
+    return this.clusters.all.length;
+  }
 
   get visibleRows(): number {
     return this.rows().length;
@@ -84,9 +88,7 @@ export class ClustersView implements View {
   select(rows: readonly number[]): void {
     if (rows.length === this.selected.size && rows.every((row) => this.selected.has(row))) return;
     this.selected = new Set(rows);
-    const [first] = rows;
-    if (first !== undefined) this.goTo(first);
-    this.draw();
+    if (this.ready) this.reveal();
   }
 
   filter(mask: Uint8Array | null): void {
@@ -237,6 +239,13 @@ export class ClustersView implements View {
     this.cursor = cursor;
     this.draw();
     this.host.selected(rows);
+  }
+
+  /** Draws, with the first selected row in view. */
+  private reveal(): void {
+    const [first] = this.selected;
+    if (first === undefined) this.draw();
+    else this.goTo(first);
   }
 
   private goTo(row: number): void {

@@ -48,6 +48,8 @@ export interface View {
   readonly failures: number;
   readonly frameTimes: readonly number[];
   readonly visibleRows: number;
+  /** Of how many things a filter lets some through, where these are not the rows. */
+  readonly total?: number;
   show(columns: Columns, preview: (row: number) => string): void;
   /** Takes what the view's Python half sends besides. */
   receive?(packed: Packed): void;
@@ -278,7 +280,7 @@ function render(
     if (reply.type === "error" && !isQuestion(reply.request)) toolbar.say(reply.message, true);
     if (reply.type === "mask") {
       view.filter(reply.mask);
-      toolbar.setMatches(reply.mask ? `${count(reply.count)} of ${count(reply.mask.length)}` : "");
+      toolbar.setMatches(reply.mask ? `${count(reply.count)} of ${count(view.total ?? reply.mask.length)}` : "");
     }
   };
 
