@@ -111,3 +111,13 @@ def test_the_code_of_the_page_on_clusters_runs(store: Database) -> None:
     names: dict[str, Any] = {}
     for block in re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
         exec(block, names)
+
+
+def test_the_code_of_the_page_on_views_runs(store: Database) -> None:
+    page = (ROOT / "docs/views.md").read_text()
+    (block,) = re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {}
+    exec(block, names)
+    assert names["safety"].frame["verdict"].tolist() == ["bypassed", "unchecked"]
+    assert names["line"].handoffs["to_agent"].tolist() == ["planner"]
+    assert "upload" in names["talk"].frame["text"].iloc[1]

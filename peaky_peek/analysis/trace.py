@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gc
 import heapq
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -167,23 +165,10 @@ def read(db: Database, session_id: str) -> Trace:
     """
     session = reader.read_session(db, session_id)
     session_ids, _, _ = with_nested(db, session_id)
-    with _without_collection():
-        events = [one for each in session_ids for one in reader.read_events(db, each, whole=False)]
+    events = [one for each in session_ids for one in reader.read_events(db, each, whole=False)]
     if len(session_ids) > 1:
         events.sort(key=lambda one: one.position)
     return Trace(session, events)
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Make many objects that all stay: to look for garbage among them again and again takes as long as reading."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def said(event: Event) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -154,7 +156,20 @@ def damaged_at(what: str, db: Database, error: Exception) -> StoreUnreadable:
 
 def _typed(db: Database, rows: Iterable[Sequence[Any]], messages: Messages | None = None) -> list[Event]:
     messages = messages or Messages(db)
-    return [messages.typed(row) for row in rows]
+    with _without_collection():
+        return [messages.typed(row) for row in rows]
+
+
+@contextmanager
+def _without_collection() -> Iterator[None]:
+    """Make many objects that all stay: to look for garbage among them again and again takes as long as reading."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class Messages:

@@ -92,6 +92,7 @@ class Lines:
     def message(self) -> _wire.Message:
         """Return what draws the lines, but for their texts."""
         codes, names = pd.factorize(np.array([*self._speaker, *self._to], object))
+        narrow = np.uint8 if len(names) <= 0xFF else np.uint32
         start = self._recording.steps["timestamp"].min()
         began = (self._recording.steps["timestamp"] - start).dt.total_seconds().to_numpy("<f4", na_value=np.nan)
         columns = {
@@ -100,8 +101,8 @@ class Lines:
             "role": self._role,
             "size": self._size,
             "flags": self._flags,
-            "speaker": codes[: len(self)].astype(np.uint16),
-            "to": codes[len(self) :].astype(np.uint16),
+            "speaker": codes[: len(self)].astype(narrow),
+            "to": codes[len(self) :].astype(narrow),
             "began": began[self._row] if len(self) else np.array([], np.float32),
         }
         return _wire.packed("lines", columns=columns, texts={"names": [one_line(str(name), 60) for name in names]})

@@ -9,7 +9,7 @@ import type { Theme } from "./theme";
 import { VirtualList } from "./virtual";
 import { type Family, familyOf } from "./vocabulary";
 import { Walker } from "./walker";
-import { type Columns, type Cut, FAILED, isWithin, RUNNING, SUSPECT } from "./wire";
+import { type Columns, type Cut, FAILED, failures, isWithin, RUNNING, SAVED, SUSPECT } from "./wire";
 
 const ROLES = ["system", "user", "assistant", "tool", "turn", "note"];
 const TOOL = 3;
@@ -85,7 +85,7 @@ export class ConversationView implements View {
   }
 
   get failures(): number {
-    return this.failed().length;
+    return this.columns ? failures(this.columns) : 0;
   }
 
   /** The selected rows, in the order in which they were selected. */
@@ -105,18 +105,10 @@ export class ConversationView implements View {
   show(columns: Columns, preview: (row: number) => string): void {
     this.columns = columns;
     this.texts.forget();
-    this.saved = preview;
     this.mask = null;
-    this.lines = {
-      row: Int32Array.from({ length: columns.rows }, (_, row) => row),
-      position: new Int32Array(columns.rows),
-      role: Uint8Array.from({ length: columns.rows }, () => NOTE),
-      size: new Uint16Array(columns.rows),
-      flags: new Uint8Array(columns.rows).fill(OWN),
-      speaker: (line) => columns.name(line),
-      to: () => "",
-      time: () => "",
-    };
+    this.saved = columns.rows <= SAVED ? preview : null;
+    this.lines = null;
+    if (this.saved) this.lines = savedLines(columns);
     this.restart();
   }
 
@@ -201,11 +193,10 @@ export class ConversationView implements View {
 
   private display(): void {
     const { lines, mask } = this;
-    if (!lines) return;
-    const all = Int32Array.from(lines.row, (_, line) => line);
-    const shown = mask ? all.filter((line) => mask[lines.row[line]] === 1) : all;
+    const all = Int32Array.from(lines?.row ?? [], (_, line) => line);
+    const shown = mask && lines ? all.filter((line) => mask[lines.row[line]] === 1) : all;
     this.walker.settle(shown);
-    this.none.hidden = shown.length > 0;
+    this.none.hidden = shown.length > 0 || !lines;
     this.none.textContent = all.length > 0 ? "Nothing that was said matches the filter." : "Nothing was said here.";
     this.wide = Math.max(20, ((this.element.clientWidth || 900) - 60) / 6.6);
     this.list.show(shown);
@@ -310,7 +301,7 @@ export class ConversationView implements View {
   }
 
   private painted(): void {
-    if (!this.saved && this.texts.request()) this.host.painted();
+    if (this.lines && !this.saved && this.texts.request()) this.host.painted();
   }
 
   private arrived(start: number, stop: number): void {
@@ -371,4 +362,18 @@ export class ConversationView implements View {
   private inspect(line: number): void {
     if (line >= 0 && this.lines) this.host.inspect(this.lines.row[line]);
   }
+}
+
+/** Of a saved notebook, in which every row is a line. */
+function savedLines(columns: Columns): Lines {
+  return {
+    row: Int32Array.from({ length: columns.rows }, (_, row) => row),
+    position: new Int32Array(columns.rows),
+    role: new Uint8Array(columns.rows).fill(NOTE),
+    size: new Uint16Array(columns.rows),
+    flags: new Uint8Array(columns.rows).fill(OWN),
+    speaker: (line) => columns.name(line),
+    to: () => "",
+    time: () => "",
+  };
 }

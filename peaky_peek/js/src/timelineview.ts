@@ -11,7 +11,7 @@ import type { Theme } from "./theme";
 import { AXIS, firstInView, laneHeight, lanesHeight, laneTop, levelTop, type Picture, paint, STRIP } from "./timepaint";
 import { TimeScale, Warp } from "./timescale";
 import { typeLabel } from "./vocabulary";
-import { type Columns, FAILED, SUSPECT } from "./wire";
+import { type Columns, FAILED, failures, SAVED, SUSPECT } from "./wire";
 
 const GUTTER = 132;
 const NARROW = 520;
@@ -66,7 +66,7 @@ export class TimelineView implements View {
   }
 
   get failures(): number {
-    return this.failed().length;
+    return this.columns ? failures(this.columns) : 0;
   }
 
   get frameTimes(): number[] {
@@ -85,7 +85,8 @@ export class TimelineView implements View {
   show(columns: Columns): void {
     this.columns = columns;
     this.mask = null;
-    this.arrange(null);
+    this.lanes = null;
+    if (columns.rows <= SAVED) this.arrange(null);
   }
 
   receive(packed: Packed): void {

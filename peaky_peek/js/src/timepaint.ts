@@ -17,6 +17,9 @@ const LABEL = 14;
 /** Narrower bars share a column of so many pixels; the one that matters most stands for it. */
 const COLUMN = 3;
 const TEXT = 34;
+const MARKS = 4_000;
+/** The room of an icon. */
+const FREE = 9;
 
 export interface Picture {
   readonly lanes: Swimlanes;
@@ -138,34 +141,37 @@ function paintLanes(context: Context, picture: Picture, width: number, height: n
 function paintLevel(context: Context, picture: Picture, rows: readonly number[], y: number, width: number): void {
   const { lanes, scale, origin } = picture;
   const { begin, end } = lanes;
-  let column = -1;
+  const toX = scale.toX;
+  const column = columnWidth(picture, width);
+  let here = -1;
   let best = -1;
   const flush = () => {
-    if (best >= 0) paintColumn(context, picture, best, origin + column * COLUMN, y);
+    if (best >= 0) paintColumn(context, picture, best, origin + here * column, y, column);
     best = -1;
   };
   const first = firstInView(lanes, rows, scale.moment(-origin));
   const last = scale.moment(width - origin);
+  let before = first > 0 ? toX(end[rows[first - 1]]) : Number.NEGATIVE_INFINITY;
   for (let at = first; at < rows.length && begin[rows[at]] <= last; at++) {
     const row = rows[at];
-    const x = scale.x(begin[row]);
-    const wide = scale.x(end[row]) - x;
-    const isAlone = wide >= COLUMN || isFree(picture, rows, at, x);
-    const here = Math.floor(x / COLUMN);
-    if (here !== column || isAlone) flush();
-    column = here;
-    const next = at + 1 < rows.length ? origin + scale.x(begin[rows[at + 1]]) : width;
-    if (isAlone) paintBar(context, picture, row, { x: origin + x, y, wide, next }, width);
+    const x = toX(begin[row]);
+    const wide = toX(end[row]) - x;
+    const next = at + 1 < rows.length ? toX(begin[rows[at + 1]]) : Number.POSITIVE_INFINITY;
+    const isAlone = wide >= column || (x - before > FREE && next - x > FREE);
+    const place = Math.floor(x / column);
+    if (place !== here || isAlone) flush();
+    here = place;
+    if (isAlone) paintBar(context, picture, row, { x: origin + x, y, wide, next: origin + next }, width);
     else if (best < 0 || weight(picture, row) > weight(picture, best)) best = row;
+    before = x + wide;
   }
   flush();
 }
 
-/** Whether a moment has the room of an icon to itself. */
-function isFree({ lanes, scale }: Picture, rows: readonly number[], at: number, x: number): boolean {
-  const before = at === 0 ? Number.NEGATIVE_INFINITY : scale.x(lanes.end[rows[at - 1]]);
-  const after = at === rows.length - 1 ? Number.POSITIVE_INFINITY : scale.x(lanes.begin[rows[at + 1]]);
-  return x - before > 9 && after - x > 9;
+/** Wider where many levels are in view, so that a frame has some thousand marks and no more. */
+function columnWidth({ lanes }: Picture, width: number): number {
+  const levels = lanes.lanes.reduce((sum, lane) => sum + lane.levels.length, 0);
+  return Math.max(COLUMN, Math.min(2 * COLUMN, Math.ceil((levels * width) / MARKS)));
 }
 
 function weight({ lanes, mask, selected }: Picture, row: number): number {
@@ -184,16 +190,16 @@ export function firstInView(lanes: Swimlanes, rows: readonly number[], moment: n
   return low;
 }
 
-function paintColumn(context: Context, picture: Picture, row: number, x: number, y: number): void {
+function paintColumn(context: Context, picture: Picture, row: number, x: number, y: number, wide: number): void {
   const { lanes, theme, mask, selected } = picture;
   const rank = lanes.rank(row);
   context.globalAlpha = mask && !mask[row] ? 0.15 : rank >= SUSPECT_RANK ? 1 : 0.55;
   context.fillStyle = rank === SUSPECT_RANK ? theme.suspect : colour(picture, row);
-  context.fillRect(x, y, COLUMN - (rank >= SUSPECT_RANK ? 0 : 0.5), BAR);
+  context.fillRect(x, y, wide - (rank >= SUSPECT_RANK ? 0 : 0.5), BAR);
   context.globalAlpha = 1;
   if (!selected.has(row)) return;
   context.fillStyle = theme.accent;
-  context.fillRect(x - 1, y - 2, COLUMN + 2, 3);
+  context.fillRect(x - 1, y - 2, wide + 2, 3);
 }
 
 interface Place {
@@ -267,12 +273,13 @@ function colour({ lanes, theme }: Picture, row: number): string {
 function paintHandoffs(context: Context, picture: Picture): void {
   const { lanes, scale, theme, gutter, origin } = picture;
   const drawn = new Map<number, number>();
+  const toX = scale.toX;
   context.strokeStyle = context.fillStyle = theme.dim;
   context.lineWidth = 1.2;
   for (const { row, from, to } of lanes.handoffs) {
-    const x = Math.round(origin + scale.x(lanes.begin[row])) + 0.5;
+    const x = Math.round(origin + toX(lanes.begin[row])) + 0.5;
     const pair = from * 65_536 + to;
-    if (x < gutter || x - (drawn.get(pair) ?? Number.NEGATIVE_INFINITY) < 6) continue;
+    if (x < gutter || x > origin + scale.width || x - (drawn.get(pair) ?? Number.NEGATIVE_INFINITY) < 6) continue;
     drawn.set(pair, x);
     const isDown = to > from;
     const start = levelTop(picture, from, 0) + BAR / 2;

@@ -75,7 +75,15 @@ export class TimeScale {
   }
 
   x(moment: number): number {
-    return ((this.warp.to(moment) - this.first) / this.size) * this.width;
+    return this.toX(moment);
+  }
+
+  /** `x`, made ready for many moments. */
+  get toX(): (moment: number) => number {
+    const { first, width, size } = this;
+    const factor = width / size;
+    if (this.pauses.length > 0) return (moment) => (this.warp.to(moment) - first) * factor;
+    return (moment) => (moment - first) * factor;
   }
 
   moment(x: number): number {

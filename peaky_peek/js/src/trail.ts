@@ -10,7 +10,7 @@ import type { Theme } from "./theme";
 import { VirtualList } from "./virtual";
 import { typeLabel } from "./vocabulary";
 import { Walker } from "./walker";
-import { type Columns, FAILED, isWithin } from "./wire";
+import { type Columns, FAILED, isWithin, SAVED } from "./wire";
 
 const ROW = 30;
 
@@ -87,9 +87,8 @@ export class TrailView implements View {
     return 200 + this.list.heights.total;
   }
 
-  get failures(): number {
-    return this.bad().length;
-  }
+  /** The filters say how many there are of what one looks for here. */
+  readonly failures = 0;
 
   get frameTimes(): number[] {
     return this.list.frameTimes;
@@ -108,7 +107,7 @@ export class TrailView implements View {
     this.texts.forget();
     this.mask = null;
     this.trail = null;
-    this.saved = preview;
+    this.saved = columns.rows <= SAVED ? preview : null;
     this.open.clear();
     this.display();
   }
@@ -215,7 +214,7 @@ export class TrailView implements View {
     }
     const shown = matching.filter((item) => this.is(item, this.kind));
     this.walker.settle(shown);
-    this.none.hidden = shown.length > 0;
+    this.none.hidden = shown.length > 0 || !(this.trail || this.saved);
     this.none.textContent =
       all > 0 ? "No action matches." : "Nothing was written, sent, paid, deleted or booked, and no policy was asked.";
     this.list.show(shown);

@@ -30,6 +30,14 @@ export interface Columns {
   costText(row: number): string;
 }
 
+/** The rows of a saved outline at most; of what is longer the kernel tells more. */
+export const SAVED = 40;
+
+/** How many steps failed. */
+export function failures({ flags }: Columns): number {
+  return flags.reduce((sum, one) => sum + (one & FAILED), 0);
+}
+
 /** Whether a step is one of some rows, or happened inside of one. */
 export function isWithin(columns: Columns, row: number, rows: ReadonlySet<number>): boolean {
   if (rows.size === 0) return false;
