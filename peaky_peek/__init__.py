@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from peaky_peek.widgets._linking import link
     from peaky_peek.widgets.clusters import clusters
     from peaky_peek.widgets.conversation import conversation
+    from peaky_peek.widgets.debugger import debugger
     from peaky_peek.widgets.live import live
     from peaky_peek.widgets.replay import replay
     from peaky_peek.widgets.safety import safety
@@ -71,7 +72,7 @@ _LAZY = {
     "replay": "peaky_peek.widgets.replay",
     "tape": "peaky_peek.capture.tape", "link": "peaky_peek.widgets._linking",
     "clusters": "peaky_peek.widgets.clusters",
-    "search": "peaky_peek.widgets.search",
+    "debugger": "peaky_peek.widgets.debugger", "search": "peaky_peek.widgets.search",
     "conversation": "peaky_peek.widgets.conversation", "why": "peaky_peek.widgets.why",
     "timeline": "peaky_peek.widgets.timeline",
     "safety": "peaky_peek.widgets.safety",
@@ -85,10 +86,10 @@ __version__ = "0.1.0"
 __all__ = [
     "ALL", "SCHEMA", "Alert", "BudgetExceeded", "LoopDetected", "NotOnTape", "NotRestorable", "PeekError",
     "PeekWarning", "RunStopped", "TraceContext", "alerts", "causes", "checkpoints", "clusters", "conversation",
-    "decisions", "delete", "demo", "drift", "event", "events", "failures", "graph", "init", "label", "link", "lint",
-    "live", "llm", "llm_calls", "load", "messages", "off_event", "on_event", "pause", "replay", "restore", "safety",
-    "search", "session", "sessions", "set_price", "start_session", "status", "tape", "timeline", "tool", "tool_calls",
-    "trace", "trace_session", "tree", "uninstall", "why",
+    "debugger", "decisions", "delete", "demo", "drift", "event", "events", "failures", "graph", "init", "label",
+    "link", "lint", "live", "llm", "llm_calls", "load", "messages", "off_event", "on_event", "pause", "replay",
+    "restore", "safety", "search", "session", "sessions", "set_price", "start_session", "status", "tape", "timeline",
+    "tool", "tool_calls", "trace", "trace_session", "tree", "uninstall", "why",
 ]  # fmt: skip
 
 

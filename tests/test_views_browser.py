@@ -25,6 +25,7 @@ Make = Callable[[Any], Any]
 VIEWS: dict[str, Make] = {
     "search": lambda session: pp.search("refund").view,
     "clusters": pp.clusters,
+    "debugger": pp.debugger,
     "tree": pp.tree,
     "live": pp.live,
     "why": pp.why,

@@ -286,7 +286,14 @@ function render(
 
   setTitle();
   toolbar.setQuery(model.get("_query") ?? "");
+  // A view is often made before it is in the page, and knows no theme until then.
+  const placed = new ResizeObserver(() => {
+    view.recolour(readTheme(root));
+    if (root.isConnected) placed.disconnect();
+  });
+  placed.observe(root);
   const ends: Unsubscribe[] = [
+    () => placed.disconnect(),
     model.onReply(onReply),
     model.onChange("_title", setTitle),
     model.onChange("expanded", setExpanded),
