@@ -13,8 +13,8 @@ from peaky_peek.errors import PeekError
 from peaky_peek.store.sessions import NOTHING_RECORDED
 
 OF_A_SESSION = (
-    "tree", "debugger", "why", "safety", "live", "timeline", "conversation", "session", "events", "llm_calls", "tool_calls",
-    "decisions", "messages", "alerts", "graph", "causes",
+    "tree", "debugger", "replay", "why", "live", "timeline", "conversation", "safety", "session", "events", "llm_calls",
+    "tool_calls", "decisions", "messages", "checkpoints", "failures", "alerts", "graph", "causes",
 )  # fmt: skip
 _OF_A_TEXT = ("sessions", "search", "clusters", "event", "load")
 _ALONE = ("status", "demo")
@@ -38,8 +38,7 @@ class PeekMagics(Magics):
             %peek clusters after:7d   the same as pp.clusters("after:7d"): what keeps failing
             %peek off                 record nothing until %peek on
 
-        and so on for debugger, why, safety, live, timeline, conversation, search, session, events, llm_calls, tool_calls,
-        decisions, messages, alerts, graph, causes, event, load, status and demo.
+        and so on for what Tab offers after %peek.
         A session is meant by its name, its id, or its position (-1 is the newest); `{variables}` are filled in.
 
         At the top of a cell:
