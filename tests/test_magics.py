@@ -295,7 +295,7 @@ def test_peek_returns_what_the_functions_return(nb: Notebook) -> None:
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        ("%peek replay", "PeekError: There is no `%peek replay`: after %peek comes nothing, or one of tree,"),
+        ("%peek rewind", "PeekError: There is no `%peek rewind`: after %peek comes nothing, or one of tree,"),
         ("%peek status now", "PeekError: There is no `%peek status now`: "),
         ("%peek tree nobody", "SessionNotFound: No recorded session is called 'nobody': "),
         ("%peek sessions bogus:1", "QueryError: Cannot read 'bogus:1' at character 1 of the query: "),
