@@ -121,3 +121,14 @@ def test_the_code_of_the_page_on_views_runs(store: Database) -> None:
     assert names["safety"].frame["verdict"].tolist() == ["bypassed", "unchecked"]
     assert names["line"].handoffs["to_agent"].tolist() == ["planner"]
     assert "upload" in names["talk"].frame["text"].iloc[1]
+
+
+def test_the_code_of_the_page_on_replay_prints_what_it_shows(
+    store: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs/replay.md").read_text()
+    names: dict[str, Any] = {}
+    for block in re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
+        exec(block, names)
+    [shown] = re.findall(r"\n\n```\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert capsys.readouterr().out == shown

@@ -18,6 +18,7 @@ from peaky_peek.encoding import encode
 from peaky_peek.events import Checkpoint, Event, ToolCall, ToolResult
 from peaky_peek.steps import steps
 from peaky_peek.store import dtypes
+from peaky_peek.store.bulk import without_collection
 from peaky_peek.store.columns import MISSING
 from peaky_peek.store.sessions import resolve_many
 
@@ -58,7 +59,8 @@ def checkpoints(session: Any = None) -> pd.DataFrame:
     """
     db = store.current()
     db.ingest()
-    rows = [row for session_id in resolve_many(session, db) for row in _rows(db, session_id)]
+    with without_collection():
+        rows = [row for session_id in resolve_many(session, db) for row in _rows(db, session_id)]
     return dtypes.frame("checkpoints", {name: [row[name] for row in rows] for name in dtypes.SCHEMA["checkpoints"]})
 
 

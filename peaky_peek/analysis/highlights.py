@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import pandas as pd
 
-from peaky_peek import causality
+from peaky_peek.analysis.trace import read
 from peaky_peek.store import dtypes
 from peaky_peek.store.columns import EVENT_TYPES
 
@@ -151,21 +151,19 @@ def _focused(moments: Moments, agent: str | None, event_id: str | None) -> Mask:
 
 
 def _failing(moments: Moments) -> Mask:
-    """Return the failures, what led to each, the surest first, and the steps around all of these."""
-    before: defaultdict[str, list[tuple[float, str]]] = defaultdict(list)
-    if len(moments):
-        edges = causality.edges(moments.db, moments.steps.attrs["session_ids"][0])
-        for source, target, weight in zip(edges["source"], edges["target"], edges["weight"], strict=True):
-            before[target].append((weight, source))
-    failed = [moments.order[at] for at in np.flatnonzero(moments.columns.numbers["failed"])]
-    found = set(failed)
-    last = failed
-    for _ in range(_BACK):
-        surest = [source for target in last for _, source in sorted(before[target], reverse=True)[:_CAUSES]]
-        last = [source for source in dict.fromkeys(surest) if source not in found]
-        found.update(last)
+    """Return the failures, what led to each, the surest first, and both ends of all these steps."""
     mask = np.zeros(len(moments), bool)
-    mask[[at for event_id in found if (at := moments.position_of(event_id, -1)) >= 0]] = True
+    failed = [moments.order[at] for at in np.flatnonzero(moments.columns.numbers["failed"])]
+    if not failed:
+        return mask
+    trace = read(moments.db, moments.steps.attrs["session_ids"][0])
+    last = [trace.row[event_id] for event_id in failed if event_id in trace.row]
+    found = set(last)
+    for _ in range(_BACK):
+        surest = (sorted(trace.sources(row), key=lambda way: -way[2])[:_CAUSES] for row in last)
+        last = [source for source in dict.fromkeys(way[0] for ways in surest for way in ways) if source not in found]
+        found.update(last)
+    mask[[at for row in found if (at := moments.position_of(trace.events[row].id, -1)) >= 0]] = True
     return _both_ends(moments, mask)
 
 

@@ -15,6 +15,7 @@ from peaky_peek.analysis.stepping import Stepper
 from peaky_peek.errors import EventNotFound
 from peaky_peek.events import AgentTurn, Checkpoint, Event
 from peaky_peek.store import calls, dtypes, reader
+from peaky_peek.store.bulk import without_collection
 from peaky_peek.store.columns import EVENT_TYPES, MISSING, Columns, join, read
 from peaky_peek.vocabulary import STATUSES
 
@@ -219,16 +220,17 @@ class Moments:
     @cached_property
     def said(self) -> list[Message]:
         """All messages in order; where no model was asked, the turns that were recorded."""
-        found = [
-            _message(self._place[event.id], event, message)
-            for session_id in self.steps.attrs["session_ids"]
-            for event, _, message in calls.said(self._read(session_id, "llm_request", "llm_response"))
-            if event.id in self._place
-        ] or [
-            _message(position, turn, {"role": turn.speaker, "content": turn.content})
-            for position, turn in self.events("agent_turn")
-            if isinstance(turn, AgentTurn)
-        ]
+        with without_collection():
+            found = [
+                _message(self._place[event.id], event, message)
+                for session_id in self.steps.attrs["session_ids"]
+                for event, _, message in calls.said(self._read(session_id, "llm_request", "llm_response"))
+                if event.id in self._place
+            ] or [
+                _message(position, turn, {"role": turn.speaker, "content": turn.content})
+                for position, turn in self.events("agent_turn")
+                if isinstance(turn, AgentTurn)
+            ]
         return sorted(found, key=lambda message: message.position)
 
     def said_until(self, position: int) -> int:
@@ -286,10 +288,12 @@ class SoFar:
 def _events(db: Database, steps: pd.DataFrame) -> Columns:
     """Return the events that the steps are made of, in order; what was recorded since is left out."""
     events = join(read(db, steps.attrs["session_ids"]))
-    events = events.take(np.argsort(events.numbers["position"], kind="stable"))
-    known = pd.Index(steps["event_id"]).append(pd.Index(steps["close_id"].dropna()))
-    is_known = pd.Index(events.texts["event_id"]).isin(known)
-    return events if is_known.all() else events.take(np.flatnonzero(is_known))
+    if (np.diff(events.numbers["position"]) < 0).any():
+        events = events.take(np.argsort(events.numbers["position"], kind="stable"))
+    if len(events) > len(steps) + int(steps["close_id"].notna().sum()):
+        known = pd.Index(steps["event_id"]).append(pd.Index(steps["close_id"].dropna()))
+        events = events.take(np.flatnonzero(pd.Index(events.texts["event_id"]).isin(known)))
+    return events
 
 
 def _message(position: int, event: Event, message: dict[str, Any]) -> Message:

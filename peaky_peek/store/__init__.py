@@ -6,7 +6,7 @@
 | the SQLite file | `database` `connection` `schema` |
 | what its file system can do | `filesystem` `lockfile` |
 | from the journal into the file | `writer` `ingestion` `batch` `exchange_records` |
-| what is read | `reader` `calls` `exchanges` `columns` `dtypes` `tail` `html` |
+| what is read | `reader` `calls` `exchanges` `columns` `dtypes` `tail` `html` `bulk` |
 | what is meant | `sessions` `query` `search` `started` |
 | care | `deletion` `health` `memory` `notices` |
 """

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-import gc
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from peaky_peek.encoding import decode
 from peaky_peek.errors import EventNotFound, SessionNotFound, StoreUnreadable
 from peaky_peek.events import Event, LLMRequest
+from peaky_peek.store.bulk import without_collection
 from peaky_peek.store.connection import many
 from peaky_peek.store.exchanges import answer_to
 from peaky_peek.store.html import event_html, session_html
@@ -156,20 +155,8 @@ def damaged_at(what: str, db: Database, error: Exception) -> StoreUnreadable:
 
 def _typed(db: Database, rows: Iterable[Sequence[Any]], messages: Messages | None = None) -> list[Event]:
     messages = messages or Messages(db)
-    with _without_collection():
+    with without_collection():
         return [messages.typed(row) for row in rows]
-
-
-@contextmanager
-def _without_collection() -> Iterator[None]:
-    """Make many objects that all stay: to look for garbage among them again and again takes as long as reading."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 class Messages:
