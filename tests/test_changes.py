@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from peaky_peek.analysis.changes import ABSENT, changes, is_same, keys_of, value_at
@@ -26,6 +26,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(VALUES, VALUES)
 def test_every_change_is_found_where_its_path_says(before: Any, after: Any) -> None:
     for change in changes(before, after):
@@ -36,6 +37,7 @@ def test_every_change_is_found_where_its_path_says(before: Any, after: Any) -> N
             assert is_same(change.after, value_at(after, keys))
 
 
+@settings(deadline=None)
 @given(VALUES)
 def test_a_value_is_the_same_as_itself(value: Any) -> None:
     import copy
@@ -43,6 +45,7 @@ def test_a_value_is_the_same_as_itself(value: Any) -> None:
     assert changes(value, copy.deepcopy(value)) == []
 
 
+@settings(deadline=None)
 @given(st.lists(VALUES, max_size=4), VALUES, st.integers(0, 4))
 def test_one_item_put_in_is_one_item_added(items: list[Any], item: Any, at: int) -> None:
     [change] = changes(items, [*items[:at], item, *items[at:]])

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from peaky_peek import steps, store
@@ -99,6 +99,7 @@ def test_an_empty_session_has_columns_and_dtypes(store: Database) -> None:
     assert markers(moments).dtypes.to_dict() == markers(long_run(store)).dtypes.to_dict()
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.sampled_from(["dull", "failed", "decision"]), max_size=40), st.integers(1, 9))
 def test_stretches_cover_everything_once_and_hide_no_failure(kinds: list[str], at_least: int) -> None:
     db = store.current()

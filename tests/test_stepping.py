@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from peaky_peek import frames, steps, store
@@ -103,6 +103,7 @@ class Oracle:
         return max(before, default=None)
 
 
+@settings(deadline=None)
 @given(trees())
 def test_every_command_leads_where_the_tree_says(tree: Tree) -> None:
     oracle, stepper = Oracle(tree), tree.stepper
@@ -111,6 +112,7 @@ def test_every_command_leads_where_the_tree_says(tree: Tree) -> None:
             assert getattr(stepper, command)(at) == getattr(oracle, command)(at), (command, at, tree)
 
 
+@settings(deadline=None)
 @given(trees())
 def test_forward_goes_forward_and_back_goes_back_and_every_event_is_reached(tree: Tree) -> None:
     stepper = tree.stepper
@@ -128,6 +130,7 @@ def test_forward_goes_forward_and_back_goes_back_and_every_event_is_reached(tree
     assert stepper.back(None) == len(stepper) - 1
 
 
+@settings(deadline=None)
 @given(trees(), st.sampled_from(KINDS))
 def test_next_and_previous_are_the_nearest_of_their_kind(tree: Tree, kind: str) -> None:
     stepper = tree.stepper
