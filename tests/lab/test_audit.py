@@ -1,4 +1,4 @@
-"""The notebook on several agents and on safety, where people meet it: the trail leads the other views of its session."""
+"""The notebook on several agents and on safety, where people meet it: the trail leads the other views."""
 
 from __future__ import annotations
 
