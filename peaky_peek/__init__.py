@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from peaky_peek.widgets.clusters import clusters
     from peaky_peek.widgets.conversation import conversation
     from peaky_peek.widgets.debugger import debugger
+    from peaky_peek.widgets.diff import diff
     from peaky_peek.widgets.live import live
     from peaky_peek.widgets.replay import replay
     from peaky_peek.widgets.safety import safety
@@ -66,7 +67,7 @@ _LAZY = {
     "drift": "peaky_peek.analysis.drift", "restore": "peaky_peek.analysis.restoring",
     "alerts": "peaky_peek.analysis.alerts", "delete": "peaky_peek.capture.deletion",
     "label": "peaky_peek.capture.labels", "demo": "peaky_peek.demo", "graph": "peaky_peek.graphs",
-    "failures": "peaky_peek.analysis.failures", "lint": "peaky_peek.analysis.lint",
+    "failures": "peaky_peek.analysis.failures", "lint": "peaky_peek.analysis.lint", "diff": "peaky_peek.widgets.diff",
     "load": "peaky_peek.interop", "tree": "peaky_peek.widgets.tree", "set_price": "peaky_peek.capture.pricing",
     "live": "peaky_peek.widgets.live",
     "replay": "peaky_peek.widgets.replay",
@@ -86,10 +87,10 @@ __version__ = "0.1.0"
 __all__ = [
     "ALL", "SCHEMA", "Alert", "BudgetExceeded", "LoopDetected", "NotOnTape", "NotRestorable", "PeekError",
     "PeekWarning", "RunStopped", "TraceContext", "alerts", "causes", "checkpoints", "clusters", "conversation",
-    "debugger", "decisions", "delete", "demo", "drift", "event", "events", "failures", "graph", "init", "label",
-    "link", "lint", "live", "llm", "llm_calls", "load", "messages", "off_event", "on_event", "pause", "replay",
-    "restore", "safety", "search", "session", "sessions", "set_price", "start_session", "status", "tape", "timeline",
-    "tool", "tool_calls", "trace", "trace_session", "tree", "uninstall", "why",
+    "debugger", "decisions", "delete", "demo", "diff", "drift", "event", "events", "failures", "graph", "init",
+    "label", "link", "lint", "live", "llm", "llm_calls", "load", "messages", "off_event", "on_event", "pause",
+    "replay", "restore", "safety", "search", "session", "sessions", "set_price", "start_session", "status", "tape",
+    "timeline", "tool", "tool_calls", "trace", "trace_session", "tree", "uninstall", "why",
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import peaky_peek as pp
+from peaky_peek import store as stores
 from peaky_peek.events import AgentStart
 from tests import pictures
 from tests.bridge import Bridged, deliver, show_widget, until
@@ -22,7 +23,16 @@ if TYPE_CHECKING:
 
 Make = Callable[[Any], Any]
 
+
+def diff(session: Any) -> Any:
+    """The run beside one that went well, any other beside itself."""
+    other = Refund("well", succeeds=True).save(stores.current()) if session == "refund" else session
+    return pp.diff(session, other)
+
+
 VIEWS: dict[str, Make] = {
+    "diff": diff,
+    "flow": lambda session: pp.diff([session] if session else []),
     "search": lambda session: pp.search("refund").view,
     "clusters": pp.clusters,
     "debugger": pp.debugger,
@@ -205,7 +215,7 @@ def test_two_views_of_one_widget_show_the_same_selection(
     session = Refund("refund").save(store)
     widget = show(page, name, session, tmp_path, views=("view", "other"))
     before = page.locator("#other").screenshot()
-    shown = {"clusters": pp.failures, "why": pp.causes}
+    shown = {"clusters": pp.failures, "why": pp.causes, "flow": pp.tool_calls}
     widget.selected = shown[name](session)["event_id"][0] if name in shown else f"{session}-0"
     deliver(page, widget)
     settle(page)

@@ -144,7 +144,7 @@ def _what(a: Run, b: Run, i: int | None, j: int | None) -> str:
     if kind != b.kind(j) or (kind == "tool_call" and a.name(i) != b.name(j)):
         return f"is {_named(b, j)} instead of {_named(a, i)}"
     if kind in _CHOOSE:
-        one, other = _choice(a, i), _choice(b, j)
+        one, other = choice(a, i), choice(b, j)
         if one.startswith(_ANSWER) and other.startswith(_ANSWER):
             return f"answered {other.removeprefix(_ANSWER)} instead of {one.removeprefix(_ANSWER)}"
         if one != other:
@@ -170,11 +170,11 @@ def _told(change: Change) -> str:
 def _named(run: Run, row: int) -> str:
     kind = run.kind(row)
     if kind in _CHOOSE:
-        return _choice(run, row)
+        return choice(run, row)
     return f"{kind.replace('_', ' ')} {run.name(row)}" if kind != "tool_call" else run.name(row)
 
 
-def _choice(run: Run, row: int) -> str:
+def choice(run: Run, row: int) -> str:
     """Return what a model or an agent decided to do."""
     did = run.contents[row].did
     called = [str(call.get("name")) for call in did.get("tool_calls", ()) if isinstance(call, dict)]

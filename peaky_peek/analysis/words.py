@@ -8,7 +8,7 @@ from typing import Literal
 
 from rapidfuzz.distance import Indel
 
-_TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)+|\w+|\s+|[^\w\s]")
 _MOST = 4_000
 """Words that are compared one by one; in longer texts lines are."""
 
@@ -19,7 +19,7 @@ def words(before: str, after: str) -> list[Word]:
     """Return two texts as one, told apart by words: what both have, what only the first has, what only the second.
 
     >>> words("refund 84.50 EUR", "refund 48.50 EUR now")
-    [('=', 'refund '), ('-', '84'), ('+', '48'), ('=', '.50 EUR'), ('+', ' now')]
+    [('=', 'refund '), ('-', '84.50'), ('+', '48.50'), ('=', ' EUR'), ('+', ' now')]
     """
     old, new = _TOKEN.findall(before), _TOKEN.findall(after)
     if len(old) > _MOST or len(new) > _MOST:

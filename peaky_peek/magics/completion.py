@@ -9,11 +9,11 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, SimpleMa
 
 from peaky_peek import store
 from peaky_peek.errors import PeekError
-from peaky_peek.magics.peek import OF_A_SESSION, WORDS
+from peaky_peek.magics.peek import OF_A_SESSION, OF_TWO_SESSIONS, WORDS
 from peaky_peek.store import reader, sessions
 
 _WORD = re.compile(r"\s*%peek\s+(\w*)")
-_NAME = re.compile(rf"\s*(?:%peek\s+(?:{'|'.join(OF_A_SESSION)})|%%peek)\s+(.*)")
+_NAME = re.compile(rf"\s*(?:%peek\s+(?:{'|'.join((*OF_A_SESSION, *OF_TWO_SESSIONS))})|%%peek)\s+(.*)")
 _NEWEST = 1_000
 
 

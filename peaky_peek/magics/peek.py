@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class
@@ -17,8 +18,9 @@ OF_A_SESSION = (
     "tool_calls", "decisions", "messages", "checkpoints", "failures", "alerts", "graph", "causes",
 )  # fmt: skip
 _OF_A_TEXT = ("sessions", "search", "clusters", "event", "load")
+OF_TWO_SESSIONS = ("diff",)
 _ALONE = ("status", "demo")
-WORDS = (*OF_A_SESSION, *_OF_A_TEXT, *_ALONE, "on", "off")
+WORDS = (*OF_A_SESSION, *OF_TWO_SESSIONS, *_OF_A_TEXT, *_ALONE, "on", "off")
 """What may follow `%peek`; all but the last two are functions of the package."""
 
 
@@ -36,6 +38,7 @@ class PeekMagics(Magics):
             %peek tree refund_agent   the same as pp.tree("refund_agent"); without a name, of the newest session
             %peek sessions failed     the same as pp.sessions("failed")
             %peek clusters after:7d   the same as pp.clusters("after:7d"): what keeps failing
+            %peek diff -2 -1          the same as pp.diff(-2, -1); names with blanks stand in quotes
             %peek off                 record nothing until %peek on
 
         and so on for what Tab offers after %peek.
@@ -57,6 +60,8 @@ class PeekMagics(Magics):
 
 
 def _shown(word: str | None = None, argument: str = "") -> Any:
+    if word in OF_TWO_SESSIONS:
+        return _compared(word, argument)
     argument = argument.strip().strip("\"'")
     if word is None:
         return _sessions()
@@ -69,8 +74,22 @@ def _shown(word: str | None = None, argument: str = "") -> Any:
     show = getattr(peaky_peek, word)
     if not argument:
         return show()
-    is_position = word in OF_A_SESSION and re.fullmatch(r"-?\d+", argument)
-    return show(int(argument) if is_position else argument)
+    return show(_reference(argument) if word in OF_A_SESSION else argument)
+
+
+def _compared(word: str, argument: str) -> Any:
+    """Show what is asked of two sessions, or of one and the newest."""
+    try:
+        names = shlex.split(argument)
+    except ValueError:  # a quote that is not closed
+        names = argument.split()
+    if len(names) > 2:
+        raise PeekError(f"`%peek {word}` takes two sessions, {len(names)} are given: put names with blanks in quotes.")
+    return getattr(peaky_peek, word)(*map(_reference, names))
+
+
+def _reference(text: str) -> int | str:
+    return int(text) if re.fullmatch(r"-?\d+", text) else text
 
 
 def _sessions() -> Any:

@@ -173,6 +173,7 @@ SCHEMA = Schema(
         "failed": "boolean",
         "suspect": "str",
     },
+    comparison={"measure": "str", **dict.fromkeys("a b delta".split(), "Float64"), "meaning": "str"},
     diff={
         "op": pd.CategoricalDtype(["=", "~", "+", "-", "move"]),
         **dict.fromkeys("a_step b_step".split(), "Int64"),
@@ -182,6 +183,14 @@ SCHEMA = Schema(
         "similarity": "Float64",
         "diverges": "boolean",
         **dict.fromkeys("changed note".split(), "str"),
+    },
+    flow={
+        **dict.fromkeys("source target source_name target_name".split(), "str"),
+        **dict.fromkeys("runs a b".split(), "Int64"),
+        **dict.fromkeys("share share_a share_b".split(), "Float64"),
+        "failed": "Int64",
+        "failure_rate": "Float64",
+        "session_ids": "object",
     },
     handoffs={
         **dict.fromkeys("event_id session_id".split(), "str"),

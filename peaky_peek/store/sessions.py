@@ -94,6 +94,13 @@ def resolve_many(refs: Any, db: Database) -> list[str]:
     return [resolve(refs, db)]
 
 
+def is_several(refs: Any, db: Database) -> bool:
+    """Tell whether a reference means several sessions, even if it is only one that it finds: a list, frame or query."""
+    if isinstance(refs, str):
+        return _lookup(refs, db) is None and any(term.key or term.flag or term.quoted for term in query.parse(refs))
+    return refs is ALL or hasattr(refs, "columns") or (isinstance(refs, Iterable) and not hasattr(refs, "session_id"))
+
+
 def matching(text: str, db: Database) -> list[str]:
     """Return the ids of the sessions that match a query, oldest first.
 

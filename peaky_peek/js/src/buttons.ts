@@ -5,6 +5,8 @@ import { element } from "./dom";
 export const GLYPHS = {
   fold: "M6 4l4.5 4L6 12",
   fill: "M3 6V3h3M13 6V3h-3M3 10v3h3M13 10v3h-3",
+  before: "M3.5 10.5L8 6l4.5 4.5",
+  after: "M3.5 5.5L8 10l4.5-4.5",
   refresh: "M12.5 8a4.5 4.5 0 1 1-1.4-3.2M12.6 2.2v3h-3",
   failure: "M5.5 2l5 5m0-5l-5 5M4.5 10l3.5 3.5L11.5 10",
   pass: "M3.5 8.5l3 3 6-7",

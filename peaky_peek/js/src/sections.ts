@@ -1,4 +1,5 @@
 /** The parts of a step that take reading, each drawn as what it is. */
+import { compared } from "./compared";
 import { conversation } from "./conversation";
 import { button, element } from "./dom";
 import { count } from "./format";
@@ -28,6 +29,8 @@ function body(section: Section, more: More, go: (row: number) => void): HTMLElem
       return jsonTree(section.value, more);
     case "code":
       return longText(section, more, "pp-code");
+    case "compare":
+      return compared(section.changes);
     case "text":
       return longText(section, more);
     case "facts":

@@ -67,11 +67,17 @@ export interface Message extends Cut {
   /** Whether the model had not answered it before. */
   new?: boolean;
 }
+/** A change at a path: what is the same (=), what only a has (-), what only b has (+). */
+export interface Compared {
+  path: string;
+  words: ["=" | "-" | "+", string][];
+}
 export type Section = { title: string; open?: boolean } & (
   | { kind: "messages"; messages: Message[] }
   | { kind: "json"; value: unknown }
   | ({ kind: "code"; language: string } & Cut)
   | ({ kind: "text" } & Cut)
+  | { kind: "compare"; changes: Compared[] }
   | { kind: "error"; error_type: string; message: Cut; trace?: Cut }
   | { kind: "sides"; sides: { title: string; value: unknown }[] }
   | { kind: "problems"; problems: string[] }
