@@ -66,11 +66,16 @@ def edges(db: Database, session_id: str) -> pd.DataFrame:
         it is) and evidence (what says so, in words). A source is not always earlier: people may name anything as
         upstream.
     """
+    return edges_between(events_of(db, session_id))
+
+
+def events_of(db: Database, session_id: str) -> list[Event]:
+    """Return the events of a session and of those nested in it, in order; requests hold their new messages only."""
     session_ids, _, _ = with_nested(db, session_id)
     events = [one for each in session_ids for one in reader.read_events(db, each, whole=False)]
     if len(session_ids) > 1:
         events.sort(key=lambda one: one.position)
-    return edges_between(events)
+    return events
 
 
 def edges_between(events: list[Event]) -> pd.DataFrame:

@@ -13,7 +13,6 @@ import numpy as np
 from peaky_peek import causality
 from peaky_peek.analysis.effects import effect_of
 from peaky_peek.events import Decision, Event, LLMResponse, ToolCall, ToolResult
-from peaky_peek.steps import with_nested
 from peaky_peek.store import calls, reader
 from peaky_peek.values import texts_in, words_in
 
@@ -163,12 +162,7 @@ def read(db: Database, session_id: str) -> Trace:
     Raises:
         SessionNotFound: when it is not in the store.
     """
-    session = reader.read_session(db, session_id)
-    session_ids, _, _ = with_nested(db, session_id)
-    events = [one for each in session_ids for one in reader.read_events(db, each, whole=False)]
-    if len(session_ids) > 1:
-        events.sort(key=lambda one: one.position)
-    return Trace(session, events)
+    return Trace(reader.read_session(db, session_id), causality.events_of(db, session_id))
 
 
 def said(event: Event) -> str:
