@@ -34,6 +34,11 @@ const answers = {
     say({ type: "packed", kind: "texts", facts: { start: request.start, lines }, request, ...shape });
   },
   actions: (request) => answers.lines(request),
+  moment: (request) => {
+    const facts = { stack: [], numbers: [["Cost", "$0.01"]], earlier: 0, messages: [], checkpoint: null };
+    const { version } = given.drawn[0].message;
+    say({ type: "packed", kind: "moment", version, facts, columns: [], texts: [], request });
+  },
   previews: ({ start, stop }) => say({ type: "previews", start, texts: given.previews.slice(start, stop) }),
   details: (request) => {
     const found = given.details[request.row % given.details.length];

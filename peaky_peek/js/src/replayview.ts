@@ -27,7 +27,7 @@ export class ReplayView implements View {
   /** The event that the head stands at, -1 when nobody moved it. */
   position = -1;
   readonly #host: Host;
-  readonly #scrubber: Scrubber;
+  readonly scrubber: Scrubber;
   readonly #transport: Transport;
   readonly #stops: Breakpoints;
   readonly #moment: MomentPanel;
@@ -49,7 +49,7 @@ export class ReplayView implements View {
     this.#host = host;
     this.#commands = this.#makeCommands();
     this.#transport = new Transport(this.#commands);
-    this.#scrubber = new Scrubber(theme, {
+    this.scrubber = new Scrubber(theme, {
       go: (at) => this.#go(at, false),
       inspect: (at) => this.#inspect(at),
       describe: (at) => this.#words(at).join(" · "),
@@ -71,7 +71,7 @@ export class ReplayView implements View {
       ended: () => this.#pause(),
     });
     this.#reader.setAttribute("aria-live", "polite");
-    const top = element("div", "pp-score", this.#transport.element, this.#scrubber.element, this.#now, this.#reader);
+    const top = element("div", "pp-score", this.#transport.element, this.scrubber.element, this.#now, this.#reader);
     top.addEventListener("keydown", (event) => {
       if (!press(event, this.#commands)) return;
       event.preventDefault();
@@ -85,7 +85,7 @@ export class ReplayView implements View {
       model.onChange("_playing", () => this.#setPlaying(model.get("_playing") === true)),
       this.#player.stop,
       this.#moment.close,
-      this.#scrubber.close,
+      this.scrubber.close,
       () => clearTimeout(this.#telling),
     ];
     this.#setPace();
@@ -96,21 +96,16 @@ export class ReplayView implements View {
   }
 
   get naturalHeight(): number {
-    return BARS + this.#scrubber.height + (this.#isLive ? PANEL : 0);
+    return BARS + this.scrubber.height + (this.#isLive ? PANEL : 0);
   }
 
   get frameTimes(): number[] {
-    return this.#scrubber.frameTimes;
+    return this.scrubber.frameTimes;
   }
 
   /** The steps that the filter lets through. */
   get visibleRows(): number {
     return this.#mask ? this.#mask.reduce((sum, one) => sum + one, 0) : (this.#columns?.rows ?? 0);
-  }
-
-  /** The stretches that are folded, for tests. */
-  get folded(): readonly { start: number; stop: number }[] {
-    return this.#scrubber.folded;
   }
 
   show(columns: Columns, preview: (row: number) => string): void {
@@ -123,7 +118,7 @@ export class ReplayView implements View {
   receive({ kind, facts, columns, texts }: Packed): void {
     if (kind === "events" && this.#columns) {
       this.#isLive = true;
-      this.element.classList.add("pp-live");
+      this.element.classList.add("pp-answered");
       const turns = { from: columns.turn, agent: columns.agent, names: texts.agents };
       this.#setCourse(new Course(this.#columns, columns.ends, columns.time, turns));
       this.#moment.reset();
@@ -133,12 +128,12 @@ export class ReplayView implements View {
       this.#course.at.breakpoint = columns.at;
       this.#stops.show(facts.list);
       this.#transport.setKinds(this.#course.at);
-      this.#scrubber.repaint();
+      this.scrubber.repaint();
     }
   }
 
   select(rows: readonly number[]): void {
-    this.#scrubber.select(rows);
+    this.scrubber.select(rows);
   }
 
   /** Follows; but what this view told comes back late, and would hold up a head that goes on. */
@@ -151,7 +146,7 @@ export class ReplayView implements View {
 
   filter(mask: Uint8Array | null): void {
     this.#mask = mask?.length === this.#columns?.rows ? mask : null;
-    this.#scrubber.filter(this.#mask);
+    this.scrubber.filter(this.#mask);
   }
 
   nextFailure(): void {
@@ -160,7 +155,7 @@ export class ReplayView implements View {
   }
 
   recolour(theme: Theme): void {
-    this.#scrubber.recolour(theme);
+    this.scrubber.recolour(theme);
   }
 
   /** A preview has arrived. */
@@ -169,11 +164,11 @@ export class ReplayView implements View {
   }
 
   focus(): void {
-    this.#scrubber.element.focus({ preventScroll: true });
+    this.scrubber.element.focus({ preventScroll: true });
   }
 
   rowRect(row: number): DOMRect | null {
-    return this.#scrubber.rect(row);
+    return this.scrubber.rect(row);
   }
 
   readonly close: Unsubscribe = () => {
@@ -181,7 +176,7 @@ export class ReplayView implements View {
   };
 
   get #course(): Course | null {
-    return this.#scrubber.course;
+    return this.scrubber.course;
   }
 
   #makeCommands(): KeyCommands {
@@ -221,8 +216,8 @@ export class ReplayView implements View {
         model.set("speed", SPEEDS[Math.max(0, Math.min(SPEEDS.length - 1, now + steps))]);
       },
       nextMode: () => this.#commands.mode(MODES[(MODES.indexOf(this.#mode) + 1) % MODES.length]),
-      toggleStretches: () => this.#scrubber.toggleAll(),
-      zoom: (factor) => this.#scrubber.zoom(factor),
+      toggleStretches: () => this.scrubber.toggleAll(),
+      zoom: (factor) => this.scrubber.zoom(factor),
       inspect: () => this.#inspect(this.position),
       focusFilter: this.#host.focusFilter,
       escape: this.#host.escape,
@@ -230,18 +225,18 @@ export class ReplayView implements View {
   }
 
   #setCourse(course: Course): void {
-    this.#scrubber.show(course);
+    this.scrubber.show(course);
     this.#transport.setKinds(course.at);
     this.element.classList.toggle("pp-stateless", course.at.checkpoint.length === 0);
-    this.#scrubber.element.setAttribute("aria-valuemin", "1");
-    this.#scrubber.element.setAttribute("aria-valuemax", String(course.length));
+    this.scrubber.element.setAttribute("aria-valuemin", "1");
+    this.scrubber.element.setAttribute("aria-valuemax", String(course.length));
     this.#set(Math.min(this.position, course.length - 1), false);
   }
 
   #setStretches(mode: string, { start, stop }: Record<string, Numbers>, { said }: Record<string, Texts>): void {
     this.#mode = mode;
     this.#transport.setMode(mode);
-    this.#scrubber.fold(
+    this.scrubber.fold(
       Array.from(start, (from, number) => ({ start: from, stop: stop[number], said: said.at(number) })),
     );
   }
@@ -250,7 +245,7 @@ export class ReplayView implements View {
   #beside(by: 1 | -1): number {
     if (!this.#course) return -1;
     const at = by > 0 ? this.#course.step(this.position) : this.#course.back(this.position);
-    const folded = this.#mode === "full" ? null : this.#scrubber.foldedAt(at);
+    const folded = this.#mode === "full" ? null : this.scrubber.foldedAt(at);
     if (!folded) return at;
     const beyond = by > 0 ? folded.stop : folded.start - 1;
     return beyond < this.#course.length ? beyond : -1;
@@ -260,7 +255,7 @@ export class ReplayView implements View {
   #onward(): number {
     if (!this.#course) return -1;
     const at = this.#course.step(this.position);
-    const { start, stop } = this.#scrubber.foldedAt(at) ?? { start: at, stop: at };
+    const { start, stop } = this.scrubber.foldedAt(at) ?? { start: at, stop: at };
     const breakpoint = this.#course.next(this.position, "breakpoint");
     if (breakpoint >= start && breakpoint < stop) return breakpoint;
     return stop < this.#course.length ? stop : -1;
@@ -291,24 +286,27 @@ export class ReplayView implements View {
 
   #pause(): void {
     this.#setPlaying(false);
+    if (this.#telling !== undefined) this.#tell();
     if (this.#host.model.get("_playing")) this.#host.model.set("_playing", false);
-    this.#transport.setPlaying(false);
   }
 
   /** The user went to an event: the host is told, now and then while it goes on. */
   #go(at: number, opens = true): void {
     if (at < 0 || at === this.position) return;
     this.#set(at, opens);
-    this.#telling ??= setTimeout(() => {
-      this.#telling = undefined;
-      this.#told = [...this.#told.slice(-20), this.position];
-      this.#host.sought(this.position);
-    }, TELL_MS);
+    this.#telling ??= setTimeout(() => this.#tell(), TELL_MS);
+  }
+
+  #tell(): void {
+    clearTimeout(this.#telling);
+    this.#telling = undefined;
+    this.#told = [...this.#told.slice(-20), this.position];
+    if (this.#isLive) this.#host.model.set("_position", this.position);
   }
 
   #set(at: number, opens: boolean): void {
     this.position = at;
-    this.#scrubber.setHead(at, opens && !this.#player.playing);
+    this.scrubber.setHead(at, opens && !this.#player.playing);
     this.#describe();
     this.#rest();
   }
@@ -334,8 +332,8 @@ export class ReplayView implements View {
     );
     const sentence = words.join(", ");
     if (this.#reader.textContent !== sentence) this.#reader.textContent = sentence;
-    this.#scrubber.element.setAttribute("aria-valuenow", String(position + 1));
-    this.#scrubber.element.setAttribute("aria-valuetext", sentence);
+    this.scrubber.element.setAttribute("aria-valuenow", String(position + 1));
+    this.scrubber.element.setAttribute("aria-valuetext", sentence);
   }
 
   /** What is said of an event, in its order: its place, its name, and what a sighted reader takes from its marks. */
@@ -363,7 +361,7 @@ export class ReplayView implements View {
   #inspect(at: number): void {
     const row = at < 0 ? undefined : this.#course?.row[at];
     if (row === undefined) return;
-    this.#scrubber.select([row]);
+    this.scrubber.select([row]);
     this.#host.selected([row]);
     this.#host.inspect(row);
   }

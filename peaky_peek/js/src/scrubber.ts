@@ -23,7 +23,7 @@ export class Scrubber {
   course: Course | null = null;
   scale: Scale | null = null;
   #theme: Theme;
-  #tracks: Tracks | null = null;
+  tracks: Tracks | null = null;
   readonly #surface: Surface;
   /** All but the head, kept from one frame to the next. */
   readonly #layer = document.createElement("canvas");
@@ -55,7 +55,7 @@ export class Scrubber {
   }
 
   get height(): number {
-    return this.#tracks?.height ?? RULER;
+    return this.tracks?.height ?? RULER;
   }
 
   get frameTimes(): number[] {
@@ -64,8 +64,8 @@ export class Scrubber {
 
   show(course: Course): void {
     this.course = course;
-    this.#tracks = new Tracks(course);
-    this.element.style.height = `${this.#tracks.height}px`;
+    this.tracks = new Tracks(course);
+    this.element.style.height = `${this.tracks.height}px`;
     this.#stretches = [];
     this.#chosen = new Set();
     this.#mask = null;
@@ -178,7 +178,7 @@ export class Scrubber {
       layer.setTransform(context.getTransform());
       layer.fillStyle = this.#theme.background;
       layer.fillRect(0, 0, width, height);
-      if (scale) this.#tracks?.paint(layer, scale, this.#theme, this.#chosen, this.#mask);
+      if (scale) this.tracks?.paint(layer, scale, this.#theme, this.#chosen, this.#mask);
       this.#isStale = false;
     }
     context.save();
