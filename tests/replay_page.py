@@ -35,7 +35,7 @@ def session(n: int, seed: int) -> tuple[pd.DataFrame, list[str]]:
             rows[row]["close_id"] = f"e{at}"
         else:
             opens = kind in CLOSES.values()
-            kind = "error" if kind in CLOSES else kind
+            kind = "agent_turn" if kind in CLOSES else kind
             rows.append({"event_type": kind, "event_id": f"e{at}", "parent": inside, "name": f"{kind}_{at % 40}"})
             if opens and rng.random() < 0.97:
                 open_tools.append(len(rows) - 1)

@@ -280,6 +280,7 @@ def test_peek_returns_what_the_functions_return(nb: Notebook) -> None:
     nb.run("which = 'first run'")
     assert nb.run("%peek tree").shown == ["DecisionTree(second, 3 steps, completed)"]
     assert nb.run("%peek tree first run").shown == ["DecisionTree(first run, 2 steps, completed)"]
+    assert nb.run("%peek replay first run").shown == ["Replay(first run, 2 steps, completed)"]
     assert nb.run("%peek tree {which}").shown == ["DecisionTree(first run, 2 steps, completed)"]
     assert nb.run("%peek session 0").result == "Session('first run', completed, 4 events)"
     nb.run("calls = %peek tool_calls -1")

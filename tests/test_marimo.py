@@ -40,18 +40,18 @@ def _():
 @app.cell
 def _(mo, view, widget):
     view.value
-    mo.md(f"selected: {{widget.selected}}")
+    mo.md(f"selected: {{widget.selected}}, position: {{widget.position}}")
     return
 """
 PATIENCE = 60
 
 
-@pytest.fixture(params=["tree"])
+@pytest.fixture
 def address(request: pytest.FixtureRequest, tmp_path: Path, store: Database) -> Iterator[str]:
     """Where marimo serves a notebook with one view in it."""
     Refund("refund").save(store)
     app = tmp_path / "app.py"
-    app.write_text(APP.format(view=request.param))
+    app.write_text(APP.format(view=request.getfixturevalue("view")))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -90,13 +90,19 @@ def _until_it_answers(address: str) -> str:
             time.sleep(0.1)
 
 
-def test_a_view_is_drawn_and_what_is_clicked_is_a_value_in_another_cell(browser: Browser, address: str) -> None:
+@pytest.mark.parametrize(
+    ("view", "inside", "value"),
+    [("tree", 120, "selected: ['refund-5'], position: None"), ("replay", 4, "selected: [], position: 5")],
+)
+def test_a_view_is_drawn_and_what_is_clicked_is_a_value_in_another_cell(
+    browser: Browser, address: str, view: str, inside: int, value: str
+) -> None:
     page = browser.new_page()
     page.goto(address)
     root = page.locator(".pp-root")
     root.locator("canvas").first.wait_for(timeout=PATIENCE * 1000)
     page.wait_for_function("root => root.__peek.rowRect(4)", arg=root.element_handle())
     rect = root.evaluate("root => root.__peek.rowRect(4).toJSON()")
-    page.mouse.click(rect["x"] + 120, rect["y"] + rect["height"] / 2)
-    page.get_by_text("selected: ['refund-5']").wait_for()
+    page.mouse.click(rect["x"] + inside, rect["y"] + rect["height"] / 2)
+    page.get_by_text(value).wait_for()
     page.close()

@@ -144,6 +144,7 @@ export class Tracks {
       context.globalAlpha = 0.06;
       context.fillRect(from, RULER, Math.max(0.5, to - from - (to - from > 3 ? 1 : 0)), this.height - RULER - FOOT);
       context.globalAlpha = 1;
+      if (to - from < 20) continue;
       const events = piece.stop - piece.start;
       const labels = [`… ${count(events, "event")}`, `… ${count(events)}`];
       const label = labels.find((one) => measure(one) < to - from - 4);
