@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 import peaky_peek as pp
+from peaky_peek.analysis.continuing import written
 from peaky_peek.events import AgentStart, Checkpoint, LLMRequest, LLMResponse, ToolCall, ToolResult
 from peaky_peek.store import Database
 from tests.recordings import Run
@@ -314,3 +315,66 @@ def test_nothing_is_warned_of_when_nothing_is_lost(store: Database) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         pp.restore("shop")
+
+
+@pytest.mark.parametrize(
+    ("key", "provider", "expected"),
+    [
+        (
+            "messages", "openai",
+            [
+                {
+                    "role": "assistant", "content": "I look.",
+                    "tool_calls": [
+                        {"id": "c1", "type": "function", "function": {"name": "look_up", "arguments": '{"n": 1}'}}
+                    ],
+                },
+                {"role": "tool", "tool_call_id": "c1", "content": '{"found": 1}'},
+            ],
+        ),
+        (
+            "messages", "anthropic",
+            [
+                {
+                    "role": "assistant",
+                    "content": [
+                        {"type": "text", "text": "I look."},
+                        {"type": "tool_use", "id": "c1", "name": "look_up", "input": {"n": 1}},
+                    ],
+                },
+                {
+                    "role": "user",
+                    "content": [{"type": "tool_result", "tool_use_id": "c1", "content": '{"found": 1}'}],
+                },
+            ],
+        ),
+        (
+            "input", "openai",
+            [
+                {"role": "assistant", "content": "I look."},
+                {"type": "function_call", "call_id": "c1", "name": "look_up", "arguments": '{"n": 1}'},
+                {"type": "function_call_output", "call_id": "c1", "output": '{"found": 1}'},
+            ],
+        ),
+        (
+            "contents", "google",
+            [
+                {
+                    "role": "model",
+                    "parts": [{"text": "I look."}, {"functionCall": {"name": "look_up", "args": {"n": 1}}}],
+                },
+                {"role": "user", "parts": [{"functionResponse": {"name": "look_up", "response": {"found": 1}}}]},
+            ],
+        ),
+    ],
+)  # fmt: skip
+def test_an_answer_and_its_results_are_written_in_the_form_of_each_api(
+    key: str, provider: str, expected: list[Any]
+) -> None:
+    run = Run("forms")
+    called = [{"id": "c1", "name": "look_up", "arguments": {"n": 1}}]
+    answer = run.add(LLMResponse, "m", content="I look.", tool_calls=called)
+    result = run.add(ToolResult, "look_up", tool_name="look_up", call_id="c1", result={"found": 1})
+    assert isinstance(answer, LLMResponse)
+    assert isinstance(result, ToolResult)
+    assert list(written(answer, [result], key, provider)) == expected

@@ -53,7 +53,7 @@ def conversation_at(moments: Moments, position: int) -> Conversation | None:
     answer, results = told
     rest = _sent_back(moments, asked)
     if rest is None:
-        rest = list(_written(answer, results, key, asked.provider))
+        rest = list(written(answer, results, key, asked.provider))
     body[key] = [*body[key], *rest]
     return Conversation(body, body[key], position)
 
@@ -132,9 +132,12 @@ def _is_input(message: Any) -> bool:
     return not any(part.get("type") == "tool_result" or "functionResponse" in part for part in inside)
 
 
-def _written(answer: LLMResponse, results: list[ToolResult], key: str, provider: str | None) -> Iterator[Any]:
+def written(answer: LLMResponse, results: list[ToolResult], key: str, provider: str | None) -> Iterator[Any]:
     """Yield the answer and the results as messages, where no later request shows how they are written."""
-    asked = list(calls.tool_requests(answer.tool_calls))
+    asked = [
+        call if call.call_id else call._replace(call_id=f"call_{number}")  # providers insist on one
+        for number, call in enumerate(calls.tool_requests(answer.tool_calls), 1)
+    ]
     text = answer.content if isinstance(answer.content, str) else None
     pairs = list(zip(asked, results, strict=True))
     if key == "contents":
@@ -145,8 +148,8 @@ def _written(answer: LLMResponse, results: list[ToolResult], key: str, provider:
     elif key == "input":
         yield from [{"role": "assistant", "content": text}] * bool(text)
         for call in asked:
-            written = json.dumps(call.arguments, ensure_ascii=False, default=as_text)
-            yield {"type": "function_call", "call_id": call.call_id, "name": call.name, "arguments": written}
+            arguments = json.dumps(call.arguments, ensure_ascii=False, default=as_text)
+            yield {"type": "function_call", "call_id": call.call_id, "name": call.name, "arguments": arguments}
         for call, one in pairs:
             yield {"type": "function_call_output", "call_id": call.call_id, "output": _text(one)}
     elif provider == "anthropic":
@@ -163,14 +166,14 @@ def _written(answer: LLMResponse, results: list[ToolResult], key: str, provider:
 
 
 def _chat_calls(asked: Iterable[calls.Asked]) -> dict[str, Any]:
-    written = [
+    asking = [
         {
             "id": call.call_id, "type": "function",
             "function": {"name": call.name, "arguments": json.dumps(call.arguments, default=as_text)},
         }
         for call in asked
     ]  # fmt: skip
-    return {"tool_calls": written} if written else {}
+    return {"tool_calls": asking} if asking else {}
 
 
 def _text(event: ToolResult) -> str:
