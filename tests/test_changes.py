@@ -70,3 +70,11 @@ def test_paths_name_keys_and_places_in_lists() -> None:
     assert value_at(state, keys_of("state.cart.price")) is ABSENT
     with pytest.raises(QueryError, match="cannot be read at"):
         keys_of("state.cart[")
+
+
+def test_the_same_object_in_another_place_in_memory_is_no_change() -> None:
+    from peaky_peek.encoding import decode, encode
+
+    one, other = (decode(encode({"client": object()})) for _ in range(2))
+    assert changes(one, other) == []
+    assert [change.path for change in changes(one, decode(encode({"client": type})))] == ["client"]

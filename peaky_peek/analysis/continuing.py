@@ -102,8 +102,9 @@ def _told(moments: Moments, asked: LLMRequest, position: int) -> tuple[LLMRespon
     wanted = list(calls.tool_requests(answer.tool_calls))
     if all(call.call_id is not None and call.call_id in found for call in wanted):
         return answer, [found[str(call.call_id)] for call in wanted]
-    by_name = [one for one in results if any(call.name == one.tool_name for call in wanted)]
-    return (answer, by_name) if len(by_name) == len(wanted) else None
+    by_name = [next((one for one in results if one.tool_name == call.name), None) for call in wanted]
+    told = [one for one in by_name if one is not None and len({call.name for call in wanted}) == len(wanted)]
+    return (answer, told) if len(told) == len(wanted) else None
 
 
 def _sent_back(moments: Moments, asked: LLMRequest) -> list[Any] | None:
