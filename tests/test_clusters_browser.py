@@ -141,6 +141,7 @@ def test_the_keyboard_walks_opens_renames_and_merges(page: Page, tmp_path: Path,
     page.keyboard.press("Shift+ArrowDown")
     page.keyboard.press("m")
     until(page, lambda: len(widget.frame) == 2)
+    page.wait_for_function("view.__peek.view.total === 2")
     page.keyboard.press("Enter")
     page.locator(".pp-inspector:not([hidden])").wait_for()
     page.keyboard.press("Escape")
