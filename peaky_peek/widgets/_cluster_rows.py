@@ -73,7 +73,8 @@ class ClusterRows(Recording):
             f"{outside:,} infrastructure" if outside else "",
         ]
         note = "" if len(frame) else self._good_news(runs)
-        return {"name": "What keeps failing", "status": "", "facts": [one for one in facts if one], "note": note}
+        title = {"name": "What keeps failing", "status": "", "facts": [one for one in facts if one], "note": note}
+        return {**title, "box": "Filter"} if len(frame) else title
 
     def _good_news(self, runs: int) -> str:
         if not sessions.matching("", self.db):
