@@ -190,3 +190,25 @@ def test_without_a_kernel_the_saved_steps_follow_each_other(page: Page, tmp_path
     page.goto(path.as_uri())
     page.get_by_text("No kernel: showing the saved outline.").wait_for()
     assert page.evaluate("tree.__peek.rowRect(3)") is not None
+
+
+def test_the_mouse_zooms_pans_and_moves_the_view_on_the_strip(page: Page, tmp_path: Path) -> None:
+    open_page(page, crowd(400), tmp_path)
+    box = page.locator("#tree canvas").bounding_box()
+    assert box is not None
+    middle = box["x"] + 0.6 * box["width"]
+    page.mouse.move(middle, box["y"] + 40)
+    page.keyboard.down("Control")
+    for _ in range(3):
+        page.mouse.wheel(0, -200)
+    page.keyboard.up("Control")
+    page.wait_for_function("tree.__peek.rowRect(0) === null")
+    page.mouse.click(box["x"] + 150, box["y"] + box["height"] - 10)
+    page.wait_for_function("tree.__peek.rowRect(0) !== null")
+    before = page.evaluate("tree.__peek.rowRect(10).x")
+    page.mouse.move(middle, box["y"] + 60)
+    page.mouse.down()
+    page.mouse.move(middle - 40, box["y"] + 60, steps=4)
+    page.mouse.up()
+    page.wait_for_function(f"tree.__peek.rowRect(10).x < {before - 20}")
+    assert page.evaluate("model.get('_rows')") == []

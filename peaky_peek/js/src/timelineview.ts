@@ -2,22 +2,22 @@
 import { group, tool } from "./buttons";
 import { Surface } from "./canvas";
 import { element } from "./dom";
-import { count, duration } from "./format";
 import type { Packed } from "./packed";
 import type { Host, View } from "./shell";
 import { Swimlanes } from "./swimlanes";
 import { oneLine } from "./text";
 import type { Theme } from "./theme";
-import { AXIS, firstInView, laneHeight, lanesHeight, laneTop, levelTop, type Picture, paint, STRIP } from "./timepaint";
+import { describe, rowAt } from "./timehit";
+import { pressTime } from "./timekeys";
+import { AXIS, laneHeight, lanesHeight, laneTop, levelTop, type Picture, paint } from "./timepaint";
+import { followTime } from "./timepointer";
 import { TimeScale, Warp } from "./timescale";
-import { typeLabel } from "./vocabulary";
-import { type Columns, FAILED, failures, SAVED, SUSPECT } from "./wire";
+import { STRIP } from "./timestrip";
+import { type Columns, FAILED, failures, SAVED } from "./wire";
 
 const GUTTER = 132;
 const NARROW = 520;
 const INSET = 8;
-const NEAR = 8;
-const LINE = 18;
 
 export class TimelineView implements View {
   readonly element = element("div", "pp-canvas");
@@ -36,9 +36,6 @@ export class TimelineView implements View {
   private focused = false;
   private scrolled = 0;
   private isSaved = true;
-  private dragging: "pan" | "seek" | "strip" | null = null;
-  private pressed: { x: number; y: number } | null = null;
-  private isDragged = false;
 
   constructor(
     private theme: Theme,
@@ -259,52 +256,14 @@ export class TimelineView implements View {
   }
 
   private read(): void {
-    const { lanes, cursor } = this;
-    if (!lanes) return;
-    const { columns } = lanes;
-    const flags = columns.flags[cursor];
-    const parts = [
-      oneLine(columns.name(cursor)),
-      typeLabel(columns.kind[cursor]),
-      flags & FAILED ? "failed" : flags & SUSPECT ? "suspect" : "",
-      columns.durationText(cursor),
-      columns.costText(cursor),
-      this.isSaved ? "" : `at ${duration(lanes.begin[cursor]) || "0"}`,
-      lanes.lanes.length > 1 ? `in the lane of ${oneLine(lanes.lanes[lanes.laneOf[cursor]].name)}` : "",
-    ];
-    const said = `${parts.filter(Boolean).join(", ")}, ${count(lanes.place[cursor] + 1)} of ${count(columns.rows)}`;
+    if (!this.lanes) return;
+    const said = describe(this.lanes, this.cursor, !this.isSaved);
     if (this.reader.textContent !== said) this.reader.textContent = said;
-    this.reader.setAttribute("aria-selected", String(this.selected.has(cursor)));
+    this.reader.setAttribute("aria-selected", String(this.selected.has(this.cursor)));
   }
 
-  /** The step at a place of the canvas, the nearest within a few pixels; -1 for none. */
   private rowAt(x: number, y: number): number {
-    const { lanes, scale, gutter, origin } = this;
-    if (!lanes || x < gutter || y < AXIS || y > this.surface.height - STRIP) return -1;
-    let lane = 0;
-    let top = AXIS - this.scrolled;
-    for (; lane < lanes.lanes.length; lane++) {
-      const tall = laneHeight(lanes, gutter, lane);
-      if (y < top + tall) break;
-      top += tall;
-    }
-    const levels = lanes.lanes[lane]?.levels ?? [];
-    const level = levels.findIndex((_, at) => {
-      const from = AXIS + levelTop(this.picture, lane, at);
-      return y >= from - 2 && y < from + 15;
-    });
-    const rows = levels[level] ?? [];
-    const last = scale.moment(x - origin + NEAR);
-    let best = -1;
-    let nearest = NEAR;
-    for (let at = firstInView(lanes, rows, scale.moment(x - origin - NEAR)); at < rows.length; at++) {
-      const row = rows[at];
-      if (lanes.begin[row] > last) break;
-      const [from, to] = [origin + scale.x(lanes.begin[row]), origin + scale.x(lanes.end[row])];
-      const far = Math.max(0, from - x, x - to) - (lanes.columns.flags[row] & FAILED ? 2 : 0);
-      if (far < nearest && (!this.mask || this.mask[row])) [best, nearest] = [row, far];
-    }
-    return best;
+    return this.lanes ? rowAt(this.picture, x, y, this.surface.height) : -1;
   }
 
   private listen(): void {
@@ -321,56 +280,44 @@ export class TimelineView implements View {
     box.addEventListener("keydown", (event) => this.onKey(event));
     box.addEventListener("focus", () => this.onFocus(box.matches(":focus-visible")));
     box.addEventListener("blur", () => this.onFocus(false));
-    canvas.addEventListener("pointerdown", (event) => this.onPress(event));
-    canvas.addEventListener("pointermove", (event) => this.onMove(event));
-    canvas.addEventListener("pointerup", (event) => this.onRelease(event));
-    canvas.addEventListener("lostpointercapture", () => {
-      this.dragging = null;
+    followTime(canvas, {
+      partAt: (y) => (y < AXIS ? "axis" : y > this.surface.height - STRIP ? "strip" : "lanes"),
+      seek: (x) => this.lanes && this.sought(this.lanes.positionAt(this.scale.moment(x - this.origin))),
+      centre: (x) => this.centre(x),
+      drag: (right, down) => this.drag(right, down),
+      pick: (x, y, event) => this.pick(this.rowAt(x, y), event.ctrlKey || event.metaKey),
+      point: (x, y) => this.point(this.rowAt(x, y), y),
+      leave: () => this.point(-1),
+      closeUp: (x, y) => this.closeUp(this.rowAt(x, y)),
+      zoom: (factor, x) => this.zoom(factor, x - this.origin),
+      pan: (pixels) => this.moved(this.scale.panBy(pixels)),
+      scroll: (pixels) => this.moved(this.scrollTo(this.scrolled + pixels)),
     });
-    canvas.addEventListener("pointerleave", () => this.point(-1));
-    canvas.addEventListener("dblclick", (event) => this.closeUp(this.rowAt(event.offsetX, event.offsetY)));
-    canvas.addEventListener("wheel", (event) => this.onWheel(event), { passive: false });
   }
 
-  private onPress(event: PointerEvent): void {
-    if (event.button !== 0) return;
-    const { offsetX: x, offsetY: y } = event;
-    this.dragging = y < AXIS ? "seek" : y > this.surface.height - STRIP ? "strip" : "pan";
-    this.pressed = { x, y };
-    this.surface.element.setPointerCapture(event.pointerId);
-    if (this.dragging !== "pan") this.drag(x);
+  private moved(moved: boolean): boolean {
+    if (moved) this.invalidate();
+    return moved;
   }
 
-  private onMove(event: PointerEvent): void {
-    const { offsetX: x, offsetY: y } = event;
-    if (this.dragging === "pan") this.pan(x, y);
-    else if (this.dragging) this.drag(x);
-    else this.point(this.rowAt(x, y), y);
-  }
-
-  /** Follows the pointer once it is clear that this is no click. */
-  private pan(x: number, y: number): void {
-    if (!this.pressed) return;
-    const [right, down] = [this.pressed.x - x, this.pressed.y - y];
-    this.isDragged ||= Math.abs(right) + Math.abs(down) > 3;
-    if (!this.isDragged) return;
-    this.pressed = { x, y };
+  private drag(right: number, down: number): void {
     this.scale.panBy(right);
     this.scrollTo(this.scrolled + down);
     this.surface.element.style.cursor = "grabbing";
     this.invalidate();
   }
 
-  private onRelease(event: PointerEvent): void {
-    const wasPan = this.dragging === "pan";
-    this.dragging = null;
-    const wasDragged = this.isDragged;
-    this.isDragged = false;
-    if (!wasPan || wasDragged) return;
-    const row = this.rowAt(event.offsetX, event.offsetY);
+  private centre(x: number): void {
+    const { lanes, scale, origin } = this;
+    if (!lanes) return;
+    scale.panBy(scale.x(((x - origin) / scale.width) * lanes.total) - scale.width / 2);
+    this.invalidate();
+  }
+
+  private pick(row: number, add: boolean): void {
     this.element.focus({ preventScroll: true });
     if (row < 0) return;
-    if (event.ctrlKey || event.metaKey) {
+    if (add) {
       const rows = new Set(this.selected);
       if (!rows.delete(row)) rows.add(row);
       this.choose([...rows], row);
@@ -378,14 +325,6 @@ export class TimelineView implements View {
     }
     this.choose([row], row);
     this.host.inspect(row);
-  }
-
-  private drag(x: number): void {
-    const { lanes, scale, origin } = this;
-    if (!lanes) return;
-    if (this.dragging === "seek") this.sought(lanes.positionAt(scale.moment(x - origin)));
-    else scale.panBy(scale.x(((x - origin) / scale.width) * lanes.total) - scale.width / 2);
-    this.invalidate();
   }
 
   private point(row: number, y = AXIS): void {
@@ -411,17 +350,6 @@ export class TimelineView implements View {
     this.invalidate();
   }
 
-  private onWheel(event: WheelEvent): void {
-    const unit = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? LINE : 1;
-    const [x, y] = [event.deltaX * unit, event.deltaY * unit];
-    if (event.ctrlKey || event.metaKey) this.scale.zoom(Math.exp(-y * 0.004), event.offsetX - this.origin);
-    else if (event.shiftKey || Math.abs(x) > Math.abs(y)) {
-      if (!this.scale.panBy(event.shiftKey ? x || y : x)) return;
-    } else if (!this.scrollTo(this.scrolled + y)) return;
-    event.preventDefault();
-    this.invalidate();
-  }
-
   private onFocus(focused: boolean): void {
     this.focused = focused;
     this.read();
@@ -429,65 +357,26 @@ export class TimelineView implements View {
   }
 
   private onKey(event: KeyboardEvent): void {
-    const { lanes } = this;
-    if (!lanes || event.ctrlKey || event.metaKey || event.altKey) return;
-    const keys: Record<string, () => void> = {
-      ArrowRight: () => this.step(1),
-      ArrowLeft: () => this.step(-1),
-      ArrowDown: () => this.cross(1),
-      ArrowUp: () => this.cross(-1),
-      Home: () => this.walk(lanes.inTime[0]),
-      End: () => this.walk(lanes.inTime[lanes.inTime.length - 1]),
-      Enter: () => this.host.inspect(this.cursor),
-      Escape: () => this.host.escape(),
-      "/": () => this.host.focusFilter(),
-      n: () => this.nextFailure(),
-      g: () => this.bend(),
-      p: () => this.sought(this.position >= 0 ? -1 : lanes.positionAt(lanes.begin[this.cursor])),
-      "+": () => this.zoom(1.25),
-      "=": () => this.zoom(1.25),
-      "-": () => this.zoom(0.8),
-      "0": () => this.resetZoom(),
-    };
-    const act = Object.hasOwn(keys, event.key) ? keys[event.key] : undefined;
-    if (!act || (lanes.columns.rows === 0 && event.key !== "/")) return;
-    act();
+    const { lanes, mask } = this;
+    if (!lanes) return;
+    const used = pressTime(
+      event,
+      { lanes, mask, cursor: this.cursor },
+      {
+        walk: (row) => this.choose([row], row),
+        inspect: () => this.host.inspect(this.cursor),
+        escape: this.host.escape,
+        focusFilter: this.host.focusFilter,
+        nextFailure: () => this.nextFailure(),
+        bend: () => this.bend(),
+        moment: () => this.sought(this.position >= 0 ? -1 : lanes.positionAt(lanes.begin[this.cursor])),
+        zoom: (factor) => this.zoom(factor),
+        resetZoom: () => this.resetZoom(),
+      },
+    );
+    if (!used) return;
     this.onFocus(true);
     event.preventDefault();
     event.stopPropagation();
-  }
-
-  private walk(row: number | undefined): void {
-    if (row !== undefined) this.choose([row], row);
-  }
-
-  /** To the next step in time, of this lane. */
-  private step(way: 1 | -1): void {
-    const { lanes, mask } = this;
-    if (!lanes) return;
-    const lane = lanes.laneOf[this.cursor];
-    for (let at = lanes.place[this.cursor] + way; at >= 0 && at < lanes.inTime.length; at += way) {
-      const row = lanes.inTime[at];
-      if (lanes.laneOf[row] !== lane || (mask && !mask[row])) continue;
-      this.walk(row);
-      return;
-    }
-  }
-
-  /** To the step of the next lane that began nearest to this one. */
-  private cross(way: 1 | -1): void {
-    const { lanes, mask } = this;
-    if (!lanes) return;
-    const here = lanes.begin[this.cursor];
-    for (let lane = lanes.laneOf[this.cursor] + way; lane >= 0 && lane < lanes.lanes.length; lane += way) {
-      let best = -1;
-      for (const row of lanes.lanes[lane].levels.flat()) {
-        const isNearer = best < 0 || Math.abs(lanes.begin[row] - here) < Math.abs(lanes.begin[best] - here);
-        if (isNearer && (!mask || mask[row])) best = row;
-      }
-      if (best < 0) continue;
-      this.walk(best);
-      return;
-    }
   }
 }
