@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -91,7 +92,7 @@ def search(query: str) -> list[str]:
 
 
 @given(st.lists(st.sampled_from(["tool", "model", "nested", "agent", "error", "look"]), max_size=30))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_what_is_met_bit_by_bit_is_what_is_read_at_once(acts: list[str]) -> None:
     ctx = pp.start_session("run", session_id=os.urandom(6).hex())
     db = pp.store.current()
@@ -361,6 +362,20 @@ def test_it_looks_by_itself_only_while_a_page_shows_it() -> None:
         over(view)
 
 
+def test_a_page_that_is_not_heard_while_a_cell_runs_is_told_all_the_same() -> None:
+    with pp.trace_session("unheard"):
+        view = live(expanded=False)
+        view._repr_mimebundle_()
+        heard: list[dict[str, Any]] = []
+        wait_for(lambda: heard.extend(said(view)) or any(one["type"] == "columns" for one in heard))
+        search("something")
+        wait_for(lambda: heard.extend(said(view)) or facts(heard)["rows"] == 2)
+        ask(view, {"type": "look", "view": "page"})
+        assert view._views == {"page"}
+    view.follow()
+    over(view)
+
+
 def test_closing_it_leaves_neither_thread_nor_connection_nor_comm(program: subprocess.Popen[str]) -> None:
     tell(program, "flights")
     view = live()
@@ -404,3 +419,11 @@ def is_open(connection: Connection) -> bool:
         return connection.total_changes >= 0
     except sqlite3.ProgrammingError:
         return False
+
+
+def test_the_page_about_it_is_true(tmp_path: Path) -> None:
+    blocks = re.findall(r"^```python\n(.*?)^```$", (ROOT / "docs/live.md").read_text(), re.DOTALL | re.MULTILINE)
+    environment = os.environ | {"PEAKY_PEEK_DB": str(tmp_path / "page.db"), "PYTHONPATH": str(ROOT)}
+    code = "\n".join(blocks)
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (ran.returncode, ran.stderr) == (0, "")

@@ -20,6 +20,10 @@ from peaky_peek.widgets.tree import DecisionTree
 
 _PAUSE, _IDLE = 0.1, 0.25
 """Seconds between two looks at the store: while a run goes on, and while none does."""
+_PUSH, _PUSHED = 0.3, 5_000
+"""Seconds until all is told to a page that did not ask, each time twice as many, and up to how many steps."""
+_DISPLAY = "display"
+"""Stands for the page that a view was displayed in, until it asks."""
 _SHARE = 12
 """A look is followed by a pause of at least so many times its length: the kernel belongs to the agent."""
 _TITLE, _FILTER = 0.5, 1.0
@@ -40,11 +44,12 @@ class LiveView(DecisionTree, bundle="live"):
         self._is_pinned = session is not None
         self._thread: threading.Thread | None = None
         self._wakened = threading.Event()
-        self._is_expecting = False
+        self._expected: str | None = None
         self._since = ids.new_position()
         self._titled = self._filtered_at = 0.0
         self._filtered_rows: set[int] = set()
         self._others: list[tuple[str, str, int | None]] = []
+        self._pushed, self._push_pause = 0.0, _PUSH
         super().__init__(session, **options)
         self._others = _live.running(self._following.db)
         _views.add(self)
@@ -93,6 +98,19 @@ class LiveView(DecisionTree, bundle="live"):
             thread.join(2.0)
         super().close()
 
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """Return what is displayed; of a run under way all is told from here on, without being asked.
+
+        What a page asks that came while a cell runs may wait behind that cell.
+        """
+        bundle = super()._repr_mimebundle_(**kwargs)
+        with self._lock:
+            if self.is_following and not self._views:
+                self._views.add(_DISPLAY)
+                self._pushed, self._push_pause = time.monotonic(), _PUSH
+                self._start()
+        return bundle
+
     def _read(self, ref: Any) -> Following:
         return Following(store.current(), ref)
 
@@ -106,6 +124,8 @@ class LiveView(DecisionTree, bundle="live"):
         self._send_facts()
 
     def _answer(self, request: dict[str, Any]) -> list[_wire.Message]:
+        if request.get("type") in ("hello", "look"):
+            self._views.discard(_DISPLAY)
         match request:
             case {"type": "look", "view": str(view)}:
                 self._views.add(view)
@@ -141,7 +161,8 @@ class LiveView(DecisionTree, bundle="live"):
                 self._thread.start()
 
     def _is_worth_it(self) -> bool:
-        return self._following.session is None or not self._following.is_over or self._is_expecting
+        session = self._following.session
+        return session is None or not self._following.is_over or self._expected not in (None, session.session_id)
 
     def _run(self) -> None:
         database = self._following.db
@@ -151,7 +172,9 @@ class LiveView(DecisionTree, bundle="live"):
                 with self._lock:
                     with contextlib.suppress(PeekError, sqlite3.Error):  # such as a store that is locked just now
                         self._look()
+                    self._push()
                     if not self._views or not self._is_worth_it():
+                        self._views.discard(_DISPLAY)
                         self._thread = None
                         return
                     pause = _IDLE if self._following.is_over else _PAUSE
@@ -162,6 +185,13 @@ class LiveView(DecisionTree, bundle="live"):
             faults.report(error)
         finally:
             database.close()
+
+    def _push(self) -> None:
+        """Tell all of it to a page that has not asked yet: what came before it was made is lost on it."""
+        if _DISPLAY in self._views and time.monotonic() >= self._pushed + self._push_pause:
+            self._push_pause *= 2
+            if len(self._following) < _PUSHED:
+                self._send_all(self._drawn())
 
     def _look(self, wait: float = 0.0) -> None:
         """Show what is new; wait so many seconds for a store that is locked."""
@@ -189,13 +219,14 @@ class LiveView(DecisionTree, bundle="live"):
 
     def _goes_over(self) -> bool:
         """Show the next run, if there is one."""
-        database = store.current()
+        database, expected = store.current(), self._expected
         with contextlib.suppress(StoreLocked):
             database.ingest(wait=0.0)
         found = _live.newest(database, self._since)
         if found is None:
             return False
-        self._is_expecting = False
+        if self._expected == expected:  # or another one has begun meanwhile
+            self._expected = None
         self._since = ids.new_position()
         self._show(Following(database, found))
         self._begin_to_follow()
@@ -229,7 +260,8 @@ class LiveView(DecisionTree, bundle="live"):
 
     def _news_of(self, news: News) -> _wire.Message:
         """Return the message that says what is new: steps, unless they are folded, and how the run stands."""
-        return _live_wire.message(self._following, news if self.expanded else News(news.start), self._others)
+        is_told = self.expanded or _DISPLAY in self._views
+        return _live_wire.message(self._following, news if is_told else News(news.start), self._others)
 
 
 _views: weakref.WeakSet[LiveView] = weakref.WeakSet()
@@ -268,11 +300,11 @@ def live(
     return LiveView(session, filter=filter, height=height, expanded=expanded, linked=linked)
 
 
-def _wake(_session_id: str) -> None:
+def _wake(session_id: str) -> None:
     """Let views that wait for the next run look for it."""
     for view in list(_views):
         if not view._is_pinned and view._views and view._following.is_over:
-            view._is_expecting = True
+            view._expected = session_id
             view._start()
 
 

@@ -12,42 +12,33 @@ export interface LaidOut {
   place: Int32Array;
 }
 
+type Numbers = Pick<Columns, "parent" | "kind" | "flags" | "importance" | "duration" | "cost">;
+const NAMES = ["parent", "kind", "flags", "importance", "duration", "cost"] as const;
+
 export class Growing {
   rows: number;
   readonly previews = new Map<number, string>();
-  private parent: Int32Array;
-  private kind: Uint8Array;
-  private flags: Uint8Array;
-  private importance: Uint8Array;
-  private duration: Float32Array;
-  private cost: Float32Array;
+  /** With room for more rows than there are. */
+  private numbers: Numbers;
   private readonly names: string[] = [];
   /** When each step under way began, on the page's clock. */
   private started = new Map<number, number>();
 
   constructor(private readonly first: Columns) {
     this.rows = first.rows;
-    this.parent = first.parent.slice();
-    this.kind = first.kind.slice();
-    this.flags = first.flags.slice();
-    this.importance = first.importance.slice();
-    this.duration = first.duration.slice();
-    this.cost = first.cost.slice();
+    this.numbers = first;
+    this.make(first.rows);
   }
 
   /** Takes in steps that are new, or have become others. */
-  take({ columns, texts }: Packed): void {
-    const { row: rows, parent, kind, flags, importance, duration, cost } = columns;
+  take({ columns, texts }: Pick<Packed, "columns" | "texts">): void {
     let size = this.rows;
-    for (const row of rows) size = Math.max(size, row + 1);
-    this.make(size);
-    for (const [at, row] of rows.entries()) {
-      this.parent[row] = parent[at] < row ? parent[at] : -1;
-      this.kind[row] = kind[at];
-      this.flags[row] = flags[at];
-      this.importance[row] = importance[at];
-      this.duration[row] = duration[at];
-      this.cost[row] = cost[at];
+    for (const row of columns.row) size = Math.max(size, row + 1);
+    if (size > this.numbers.parent.length) this.make(2 * size);
+    this.rows = size;
+    for (const [at, row] of columns.row.entries()) {
+      for (const name of NAMES) this.numbers[name][row] = columns[name][at];
+      if (this.numbers.parent[row] >= row) this.numbers.parent[row] = -1;
       this.names[row] = texts.name.at(at);
       this.previews.set(row, texts.preview.at(at));
     }
@@ -77,7 +68,7 @@ export class Growing {
     const next = new Int32Array(n).fill(-1);
     let root = -1;
     for (let row = n - 1; row >= 0; row--) {
-      const parent = this.parent[row];
+      const parent = this.numbers.parent[row];
       next[row] = parent < 0 ? root : child[parent];
       if (parent < 0) root = row;
       else child[parent] = row;
@@ -87,7 +78,7 @@ export class Growing {
       place[row] = at;
       if (child[row] >= 0) row = child[row];
       else {
-        while (row >= 0 && next[row] < 0) row = this.parent[row];
+        while (row >= 0 && next[row] < 0) row = this.numbers.parent[row];
         if (row >= 0) row = next[row];
       }
     }
@@ -95,40 +86,35 @@ export class Growing {
   }
 
   private columns(order: Int32Array, place: Int32Array): Columns {
-    const duration = Float32Array.from(order, (row) => this.duration[row]);
-    const cost = Float32Array.from(order, (row) => this.cost[row]);
+    const laid = like(this.numbers, order.length);
+    for (const name of NAMES) {
+      const [to, from] = [laid[name], this.numbers[name]];
+      for (let at = 0; at < order.length; at++) to[at] = from[order[at]];
+    }
+    laid.parent.forEach((parent, at) => {
+      if (parent >= 0) laid.parent[at] = place[parent];
+    });
     return {
+      ...laid,
       rows: order.length,
-      parent: order.map((row) => (this.parent[row] < 0 ? -1 : place[this.parent[row]])),
-      kind: Uint8Array.from(order, (row) => this.kind[row]),
-      flags: Uint8Array.from(order, (row) => this.flags[row]),
-      importance: Uint8Array.from(order, (row) => this.importance[row]),
-      duration,
-      cost,
       name: (at) => this.name(order[at]),
       durationText: (at) => {
-        const running = (this.flags[order[at]] & RUNNING) !== 0;
-        return format.duration(running ? this.elapsed(order[at]) : duration[at]);
+        const running = (laid.flags[at] & RUNNING) !== 0;
+        return format.duration(running ? this.elapsed(order[at]) : laid.duration[at]);
       },
-      costText: (at) => format.cost(cost[at]),
+      costText: (at) => format.cost(laid.cost[at]),
     };
   }
 
-  /** Makes room for so many rows, twice as much as is needed at least. */
-  private make(rows: number): void {
-    if (rows > this.parent.length) {
-      const room = <T extends Int32Array | Uint8Array | Float32Array>(before: T, made: T): T => {
-        made.set(before);
-        return made;
-      };
-      const size = 2 * rows;
-      this.parent = room(this.parent, new Int32Array(size));
-      this.kind = room(this.kind, new Uint8Array(size));
-      this.flags = room(this.flags, new Uint8Array(size));
-      this.importance = room(this.importance, new Uint8Array(size));
-      this.duration = room(this.duration, new Float32Array(size));
-      this.cost = room(this.cost, new Float32Array(size));
-    }
-    this.rows = rows;
+  private make(room: number): void {
+    const made = like(this.numbers, room);
+    for (const name of NAMES) made[name].set(this.numbers[name]);
+    this.numbers = made;
   }
+}
+
+/** Columns of the same types with another number of rows. */
+function like(numbers: Numbers, rows: number): Numbers {
+  const make = (name: (typeof NAMES)[number]) => [name, new (numbers[name].constructor as Uint8ArrayConstructor)(rows)];
+  return Object.fromEntries(NAMES.map(make)) as unknown as Numbers;
 }

@@ -1,22 +1,21 @@
 /** A run as it happens, as an anywidget: the tree that grows, and a strip that says how the run stands. */
 import { tool } from "./buttons";
-import { element } from "./dom";
 import { Growing, type LaidOut } from "./growing";
 import "./live.css";
 import type { Packed } from "./packed";
-import { type Host, type View, widget } from "./shell";
+import { type Host, widget } from "./shell";
 import { Strip } from "./strip";
 import type { Theme } from "./theme";
 import { TreeView } from "./view";
 import type { Columns } from "./wire";
 
 const TICK_MS = 200;
+/** Laying out a large tree is followed by a pause of so many times its length. */
+const SHARE = 3;
+const QUICK_MS = 5;
 
-class LiveView implements View {
-  readonly element = element("div", "pp-live-view");
-  readonly buttons: readonly HTMLElement[];
+class LiveView extends TreeView {
   readonly head: HTMLElement;
-  private readonly tree: TreeView;
   private readonly strip: Strip;
   private readonly newest = tool("follow", "Stay at what happens now", () => this.stay(!this.stays));
   private growing: Growing | null = null;
@@ -24,12 +23,13 @@ class LiveView implements View {
   private mask: Uint8Array | null = null;
   private asked: (row: number) => string = () => "";
   private stays = true;
-  private timer: ReturnType<typeof setInterval> | undefined;
+  private ticking: ReturnType<typeof setInterval> | undefined;
+  private laying: ReturnType<typeof setTimeout> | undefined;
+  private took = 0;
 
   constructor(theme: Theme, host: Host) {
-    this.tree = new TreeView(theme, {
+    super(theme, {
       ...host,
-      model: host.model,
       selected: (rows) => host.selected(rows.map((at) => this.row(at))),
       inspect: (at) => host.inspect(this.row(at)),
     });
@@ -42,102 +42,77 @@ class LiveView implements View {
       },
     });
     this.head = this.strip.element;
-    this.element.append(this.tree.element);
-    this.buttons = [this.newest, ...this.tree.buttons];
+    this.buttons.unshift(this.newest);
     this.newest.ariaPressed = "true";
-    for (const gesture of ["wheel", "pointerdown", "keydown"] as const)
-      this.tree.element.addEventListener(gesture, () => this.stay(false), { passive: true });
-  }
-
-  get naturalHeight(): number {
-    return this.tree.naturalHeight;
-  }
-
-  get failures(): number {
-    return this.tree.failures;
-  }
-
-  get frameTimes(): readonly number[] {
-    return this.tree.frameTimes;
-  }
-
-  get visibleRows(): number {
-    return this.tree.visibleRows;
+    for (const gesture of ["wheel", "pointerdown", "keydown"])
+      this.element.addEventListener(gesture, () => this.stay(false), { passive: true });
   }
 
   get selectedRows(): number[] {
-    return [...(this.tree.scene?.selected ?? [])].map((at) => this.row(at));
+    return [...(this.scene?.selected ?? [])].map((at) => this.row(at));
   }
 
-  show(columns: Columns, preview: (row: number) => string): void {
+  override show(columns: Columns, preview: (row: number) => string): void {
     this.growing = new Growing(columns);
     this.laidOut = this.growing.layOut();
     this.mask = null;
     this.asked = preview;
-    this.tree.show(this.laidOut.columns, (at) => this.preview(this.row(at)));
+    super.show(this.laidOut.columns, (at) => this.preview(this.row(at)));
     this.showNewest();
   }
 
-  receive(packed: Packed): void {
+  receive({ kind, facts, columns, texts }: Packed): void {
+    if (kind !== "live") return;
     const { growing } = this;
-    this.strip.show(packed.facts, growing);
-    if (growing && packed.kind === "live") {
-      growing.time(packed.facts.open);
-      if (packed.columns.row.length > 0) this.grow(growing, packed);
+    growing?.time(facts.open);
+    this.strip.show(facts, growing);
+    // A page that was made later than a message has not heard it, and is told all of it soon.
+    if (growing && columns.row.length > 0 && facts.rows - columns.row.length <= growing.rows) {
+      growing.take({ columns, texts });
+      if (this.took < QUICK_MS) this.layOut();
+      else this.laying ??= setTimeout(() => this.layOut(), SHARE * this.took);
     }
-    this.strip.tick(growing);
-    this.tickWhile(packed.facts.open.length > 0);
+    this.tickWhile(facts.open.length > 0);
   }
 
-  select(rows: readonly number[]): void {
-    this.tree.select(rows.map((row) => this.laidOut?.place[row] ?? -1));
+  override select(rows: readonly number[]): void {
+    super.select(rows.map((row) => this.laidOut?.place[row] ?? -1));
   }
 
-  filter(mask: Uint8Array | null): void {
+  override filter(mask: Uint8Array | null): void {
     this.mask = mask;
-    this.filterTree();
-  }
-
-  nextFailure(): void {
-    this.stay(false);
-    this.tree.nextFailure();
-  }
-
-  recolour(theme: Theme): void {
-    this.tree.recolour(theme);
-  }
-
-  invalidate(): void {
-    this.tree.invalidate();
-  }
-
-  focus(): void {
-    this.tree.focus();
-  }
-
-  rowRect(row: number): DOMRect | null {
-    return this.tree.rowRect(this.laidOut?.place[row] ?? -1);
-  }
-
-  close(): void {
-    clearInterval(this.timer);
-    this.tree.close();
-  }
-
-  private grow(growing: Growing, packed: Packed): void {
-    growing.take(packed);
-    const before = this.laidOut;
-    this.laidOut = growing.layOut();
-    const was = this.laidOut.order.map((row) => before?.place[row] ?? -1);
-    this.tree.grow(this.laidOut.columns, was);
-    if (this.mask) this.filterTree();
-    if (this.stays) this.showNewest();
-  }
-
-  private filterTree(): void {
-    const { mask, laidOut } = this;
+    const { laidOut } = this;
     // What came since the kernel filtered is not known to match yet.
-    this.tree.filter(mask && laidOut && Uint8Array.from(laidOut.order, (row) => mask[row] ?? 0));
+    super.filter(mask && laidOut && Uint8Array.from(laidOut.order, (row) => mask[row] ?? 0));
+  }
+
+  override nextFailure(): void {
+    this.stay(false);
+    super.nextFailure();
+  }
+
+  override rowRect(row: number): DOMRect | null {
+    return super.rowRect(this.laidOut?.place[row] ?? -1);
+  }
+
+  override close(): void {
+    clearInterval(this.ticking);
+    clearTimeout(this.laying);
+    super.close();
+  }
+
+  private layOut(): void {
+    const [started, before] = [performance.now(), this.laidOut];
+    this.laying = undefined;
+    if (!this.growing) return;
+    this.laidOut = this.growing.layOut();
+    this.grow(
+      this.laidOut.columns,
+      this.laidOut.order.map((row) => before?.place[row] ?? -1),
+    );
+    if (this.mask) this.filter(this.mask);
+    if (this.stays) this.showNewest();
+    this.took = performance.now() - started;
   }
 
   private stay(stays: boolean): void {
@@ -147,7 +122,7 @@ class LiveView implements View {
   }
 
   private showNewest(): void {
-    if (this.growing && this.laidOut && this.strip.running) this.tree.reveal(this.laidOut.place[this.growing.rows - 1]);
+    if (this.laidOut && this.strip.running) this.reveal(this.laidOut.place[this.laidOut.order.length - 1]);
   }
 
   private preview(row: number): string {
@@ -160,14 +135,13 @@ class LiveView implements View {
 
   /** Time goes on in the page while something is under way: nobody sends a message for it. */
   private tickWhile(running: boolean): void {
-    if (running === (this.timer !== undefined)) return;
-    clearInterval(this.timer);
-    this.timer = running
-      ? setInterval(() => {
-          this.strip.tick(this.growing);
-          this.tree.invalidate();
-        }, TICK_MS)
-      : undefined;
+    if (running === (this.ticking !== undefined)) return;
+    clearInterval(this.ticking);
+    const tick = () => {
+      this.strip.tick(this.growing);
+      this.invalidate();
+    };
+    this.ticking = running ? setInterval(tick, TICK_MS) : undefined;
   }
 }
 

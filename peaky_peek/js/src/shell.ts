@@ -79,6 +79,7 @@ export interface Peek {
 }
 
 const NO_KERNEL_MS = 1_000;
+const ASK_TIMES = 4;
 const SELECT_MS = 60;
 const NOTHING = "Nothing recorded yet: run %load_ext peaky_peek and then your agent, or decorate it with @pp.trace.";
 
@@ -195,12 +196,21 @@ function render(
     root.classList.toggle("pp-folded", !expanded());
     toolbar.setExpanded(expanded());
     clearTimeout(waiting);
-    if (!expanded()) {
-      if (view.head) model.send({ type: "look", view: id });
-      return;
-    }
-    if (!live) waiting = setTimeout(showSaved, NO_KERNEL_MS);
-    model.send({ type: "hello", version: WIRE_VERSION, view: id });
+    if (expanded() || view.head) ask();
+  }
+
+  /**
+   * Asks again when nobody answers: what a page sends before JupyterLab has a subshell for it waits behind the cell
+   * that runs, and what it sends later does not.
+   */
+  function ask(times = 1): void {
+    if (expanded()) model.send({ type: "hello", version: WIRE_VERSION, view: id });
+    else model.send({ type: "look", view: id });
+    if (live && expanded()) return;
+    waiting = setTimeout(() => {
+      if (times === 1 && expanded()) showSaved();
+      if (times < ASK_TIMES) ask(times + 1);
+    }, NO_KERNEL_MS);
   }
 
   /** Whether a card can be opened here: not in one, nor in a view of many sessions. */
@@ -273,6 +283,7 @@ function render(
   const onReply = (reply: Reply): void => {
     if (reply.type === "columns") showLive(reply.columns);
     if (reply.type === "packed" && reply.request === null) {
+      clearTimeout(waiting);
       view.receive?.(reply);
       toolbar.setFailures(view.failures);
       adjust();

@@ -32,7 +32,6 @@ const ENDED: Record<string, string> = {
 
 export class Strip {
   readonly element = element("div", "pp-live");
-  running = false;
   private readonly state = element("span", "pp-live-state");
   private readonly what = element("span", "pp-live-now");
   private readonly clock = element("span", "pp-live-clock");
@@ -61,10 +60,13 @@ export class Strip {
     this.element.append(line, this.alerts);
   }
 
+  get running(): boolean {
+    return this.facts?.status === "running";
+  }
+
   show(facts: Facts, growing: Growing | null): void {
     this.facts = facts;
     this.arrived = performance.now();
-    this.running = facts.status === "running";
     this.element.hidden = facts.session === null;
     this.element.dataset.status = facts.status;
     set(this.state, this.running ? "now" : (ENDED[facts.status] ?? facts.status));
@@ -87,12 +89,10 @@ export class Strip {
 
   private showChoice({ sessions, session }: Facts): void {
     const known = sessions.some(([id]) => id === session);
-    this.choice.hidden = sessions.length === 0 || (known && sessions.length === 1);
+    this.choice.hidden = sessions.length < (known ? 2 : 1);
     const options: [string, string][] = known ? sessions : [[session ?? "", "this run"], ...sessions];
-    if (JSON.stringify(options) === this.choice.dataset.options) return;
-    this.choice.dataset.options = JSON.stringify(options);
-    this.choice.replaceChildren(
-      ...options.map(([id, name]) => {
+    fill(this.choice, [options, session], () =>
+      options.map(([id, name]) => {
         const option = element("option", "", name);
         option.value = id;
         option.selected = id === session;
@@ -102,11 +102,8 @@ export class Strip {
   }
 
   private showAlerts({ alerts, alerted }: Facts): void {
-    const shown = JSON.stringify([alerts, alerted]);
-    if (shown === this.alerts.dataset.shown) return;
-    this.alerts.dataset.shown = shown;
     const earlier = alerted - alerts.length;
-    this.alerts.replaceChildren(
+    fill(this.alerts, [alerts, alerted], () => [
       ...(earlier > 0 ? [element("span", "pp-dim", `${earlier} earlier`)] : []),
       ...alerts.map(({ text, severity, row }) => {
         const alert = element("button", "pp-live-alert", element("bdi", "", text));
@@ -116,8 +113,16 @@ export class Strip {
         alert.addEventListener("click", () => this.actions.select(row));
         return alert;
       }),
-    );
+    ]);
   }
+}
+
+/** Makes the children of a place anew, unless they say what they said. */
+function fill(place: HTMLElement, said: unknown, make: () => HTMLElement[]): void {
+  const text = JSON.stringify(said);
+  if (place.dataset.said === text) return;
+  place.dataset.said = text;
+  place.replaceChildren(...make());
 }
 
 function set(place: HTMLElement, text: string): void {

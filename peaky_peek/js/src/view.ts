@@ -6,7 +6,6 @@ import { element } from "./dom";
 import { HEADER } from "./geometry";
 import { press } from "./keyboard";
 import { Outline } from "./layout";
-import type { Unsubscribe } from "./model";
 import { followPointer } from "./pointer";
 import { Scene } from "./scene";
 import type { Host, View } from "./shell";
@@ -176,10 +175,10 @@ export class TreeView implements View {
     return new DOMRect(box.x, box.y + HEADER + this.viewport.y(place), box.width, this.viewport.rowHeight);
   }
 
-  readonly close: Unsubscribe = () => {
+  close(): void {
     this.stop.abort();
     this.surface.close();
-  };
+  }
 
   private readonly paint = (context: CanvasRenderingContext2D, width: number, height: number): void => {
     context.fillStyle = this.theme.background;
