@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from peaky_peek.widgets._base import PeekWidget
 
-VIEWS = ("tree", "replay", "clusters", "conversation", "timeline", "safety", "debugger")
+VIEWS = ("tree", "replay", "why", "clusters", "conversation", "timeline", "safety", "debugger")
 """What a notebook may ask to be drawn: functions of the package that return a widget."""
 SOURCE = "peaky_peek"
 """Where the metadata of an output says how it was made."""

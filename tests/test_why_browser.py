@@ -157,12 +157,21 @@ def test_a_failed_step_is_asked_about_in_its_inspector(page: Page, tmp_path: Pat
     assert page.locator(".pp-inspector").get_by_role("button", name="What led to this").count() == 0
 
 
+def test_views_of_many_sessions_have_no_why_button(page: Page, tmp_path: Path, store: Database) -> None:
+    Refund("refund").save(store)
+    with Bridged():
+        clusters = pp.clusters()
+    show(page, clusters, tmp_path)
+    assert page.locator(".pp-ask").is_hidden()
+
+
 # A kernel that is played by the page: slow, gone, or with bad news.
 
 
 def played(page: Page, folder: Path, **options: Any) -> None:
     path = folder / "played.html"
-    path.write_bytes(tree_page.html(tree_page.large(40), **options).encode())
+    title = {"name": "run", "status": "failed"}
+    path.write_bytes(tree_page.html(tree_page.large(40), title=title, **options).encode())
     page.goto(path.as_uri())
     page.wait_for_function("window.tree?.__peek.firstPaintMs !== null")
 

@@ -28,8 +28,6 @@ def answer(recording: Recording, request: dict[str, Any]) -> _wire.Message:
 def card(recording: Recording, row: int | None = None) -> dict[str, Any]:
     """Return the card of a session, or of one of its steps, as JSON; `state` says which of its faces it shows.
 
-    Of an empty store there is none.
-
     | state | when |
     |---|---|
     | clear | nothing failed, or all that did was made good |
@@ -38,7 +36,7 @@ def card(recording: Recording, row: int | None = None) -> dict[str, Any]:
     | not found | what was asked about is no longer in the store |
     """
     if recording.session is None:
-        return {}
+        return {"state": "not found", "says": "There is no session here to explain."}
     event_id = recording.event_ids([row])[0][-1] if row is not None and 0 <= row < len(recording) else None
     try:
         found = diagnose(recording.db, recording.session.session_id, event_id)

@@ -213,9 +213,9 @@ function render(
     }, NO_KERNEL_MS);
   }
 
-  /** Whether a card can be opened here: not in one, nor in a view of many sessions. */
+  /** Whether a card can be opened here: not in one, nor in a view of many sessions, which have no status in common. */
   function explains(): boolean {
-    return live && name !== "why" && flags.length > 0 && !model.get("_title")?.box;
+    return live && name !== "why" && flags.length > 0 && !!model.get("_title")?.status;
   }
 
   function inspect(row: number): void {
