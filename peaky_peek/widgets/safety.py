@@ -96,7 +96,8 @@ def _texts(frame: pd.DataFrame, start: int, stop: int, request: Any) -> _wire.Me
 
 def _line(action: dict[str, Any]) -> dict[str, str]:
     arguments = _previews.brief(parsed(action.pop("arguments")))
-    said = {name: one_line(str(value), _LONG) for name, value in action.items() if value}
+    limits = dict.fromkeys(("agent", "action", "policy", "risk"), _SHORT)
+    said = {name: one_line(str(value), limits.get(name, _LONG)) for name, value in action.items() if value}
     return said | {"arguments": one_line(arguments, 2 * _SHORT)}
 
 
