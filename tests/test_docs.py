@@ -132,3 +132,15 @@ def test_the_code_of_the_page_on_replay_prints_what_it_shows(
         exec(block, names)
     [shown] = re.findall(r"\n\n```\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
     assert capsys.readouterr().out == shown
+
+
+def test_the_code_of_the_page_on_the_diff_prints_what_it_shows(
+    store: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = (ROOT / "docs/diff.md").read_text()
+    names: dict[str, Any] = {}
+    for block in re.findall(r"^```python\n(.*?)^```$", page, re.DOTALL | re.MULTILINE):
+        exec(block, names)
+    [shown] = re.findall(r"\n\n```\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert capsys.readouterr().out.startswith(shown)
+    assert names["flow"].frame["b"].sum() == len(names["flow"].frame.query("b > 0"))

@@ -16,6 +16,7 @@ from peaky_peek.analysis.alignment import Likeness
 from peaky_peek.encoding import encode
 from peaky_peek.events import AgentStart, Event, LLMRequest, LLMResponse
 from peaky_peek.store import calls, reader
+from peaky_peek.store.bulk import without_collection
 from peaky_peek.values import texts_in
 
 if TYPE_CHECKING:
@@ -120,6 +121,11 @@ class Run:
 
 def read(db: Database, session_id: str) -> Run:
     """Return a session as it is compared with another."""
+    with without_collection():
+        return _read_run(db, session_id)
+
+
+def _read_run(db: Database, session_id: str) -> Run:
     frame = stepping.steps(db, session_id)
     events: dict[str, Event] = {}
     for each in frame.attrs["session_ids"]:
