@@ -106,7 +106,7 @@ def test_the_state_is_that_of_the_moment_where_the_head_rests(page: Page, tmp_pa
     replay.next("checkpoint")
     replay.next("checkpoint")
     deliver(page, replay)
-    page.locator(".pp-change", has_text="state.refunded").wait_for()
+    page.locator(".pp-stack li", has_text="cashier").wait_for()
     assert page.locator(".pp-change").inner_text() == "~ state.refunded 0 → 84.5"
     assert page.locator(".pp-stack li").all_inner_texts() == ["refund_agent", "cashier"]
     assert "at least" not in page.locator(".pp-moments .pp-facts").inner_text()

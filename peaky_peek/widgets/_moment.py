@@ -11,6 +11,7 @@ import pandas as pd
 from peaky_peek.analysis import highlights
 from peaky_peek.analysis.changes import Change
 from peaky_peek.analysis.moments import saved_in
+from peaky_peek.analysis.stepping import KINDS
 from peaky_peek.errors import PeekError
 from peaky_peek.store.columns import MISSING
 from peaky_peek.widgets import _text, _wire
@@ -85,6 +86,15 @@ def facts(moments: Moments, position: int, messages: int) -> dict[str, Any]:
         "messages": [_turn(moments.said[at], at, at >= known) for at in range(first, until)],
         "checkpoint": _checkpoint(moments, moment),
     }
+
+
+def worth_keeping(moments: Moments, here: int | None, count: int) -> list[int]:
+    """Return the positions that one would stop at: where one is, the last, those of each kind, and some between."""
+    last = len(moments) - 1
+    kinds = [moments.stepper.positions[kind] for kind in KINDS]
+    spread = np.linspace(0, max(last, 0), min(len(moments), count)).astype(np.int64)
+    wanted = np.concatenate([[last if here is None else here, last], *kinds, spread]).astype(int).tolist()
+    return list(dict.fromkeys(wanted))[:count] if len(moments) else []
 
 
 def part(moments: Moments, position: int, path: Sequence[int | str]) -> str:

@@ -54,6 +54,7 @@ class Replay(SessionWidget, bundle="replay"):
     _breakpoints: tuple[Breakpoint | str, ...] = ()
     _known: tuple[Recording, Moments] | None = None
     _counts: Sequence[int] = ()
+    _seen: dict[Any, Positions] = {}  # noqa: RUF012 - replaced, never changed
 
     def __init__(
         self, session: Any = None, *, breakpoints: Iterable[Any] = (), mode: highlights.Mode = "full", **shown: Any
@@ -154,8 +155,8 @@ class Replay(SessionWidget, bundle="replay"):
     def _positions(self, kind: str | Condition) -> Any:
         return kind if kind in KINDS else Breakpoint(kind).positions(self._moments)
 
-    def _shown(self) -> Any:
-        """Return the positions that the mode stops at."""
+    def _shown(self) -> Positions:
+        """Return the positions that the mode stops at; the last ones are kept."""
         agent = event_id = None
         if self.mode == "focus":
             focus = self.focus or next(iter(self.selected), None)
@@ -163,7 +164,11 @@ class Replay(SessionWidget, bundle="replay"):
                 event_id = str(focus)
             else:
                 agent = focus
-        return np.flatnonzero(highlights.shown(self._moments, self.mode, agent=agent, event_id=event_id))
+        moments, key = self._moments, (self.mode, agent, event_id)
+        if key not in self._seen:
+            found = highlights.shown(moments, self.mode, agent=agent, event_id=event_id)
+            self._seen = {key: np.flatnonzero(found)}
+        return self._seen[key]
 
     def _breakpoint(self, given: Any) -> Breakpoint | str:
         if isinstance(given, Breakpoint):
@@ -183,7 +188,7 @@ class Replay(SessionWidget, bundle="replay"):
         ]
 
     def _set_hits(self, hits: list[Positions]) -> None:
-        self._counts = [len(at) for at in hits]
+        self._counts, self._seen = [len(at) for at in hits], {}
         self._moments.stepper.positions["breakpoint"] = np.unique(np.concatenate([np.array([], np.int64), *hits]))
 
     @traitlets.observe("mode", "focus")
@@ -253,12 +258,8 @@ class Replay(SessionWidget, bundle="replay"):
                 self.mode = mode
                 yield self._stretches({"type": "mode", "mode": mode})
         self.mode = before
-        moments, room = self._moments, _PREPARED_LIMIT
-        kinds = [moments.stepper.positions[kind] for kind in KINDS]
-        spread = np.linspace(0, max(len(moments) - 1, 0), min(len(moments), _PREPARED)).astype(np.int64)
-        here = [] if self.position is None else [self.position]
-        wanted = np.concatenate([here, [len(moments) - 1], *kinds, spread]).astype(int).tolist()
-        for position in list(dict.fromkeys(wanted))[:_PREPARED] if len(moments) else []:
+        room = _PREPARED_LIMIT
+        for position in _moment.worth_keeping(self._moments, self.position, _PREPARED):
             request = {"type": "moment", "position": position, "messages": _moment.MESSAGES}
             message = self._moment(position, _moment.MESSAGES, request)
             room -= len(repr(message[0]))

@@ -5,7 +5,7 @@ import { element } from "./dom";
 import type { Unsubscribe } from "./model";
 import { Scale, type Stretch } from "./scale";
 import type { Theme } from "./theme";
-import { paintHead, RULER, Tracks } from "./tracks";
+import { GUTTER, paintHead, RULER, Tracks } from "./tracks";
 
 export interface Gestures {
   go(at: number): void;
@@ -160,8 +160,7 @@ export class Scrubber {
     const { course, scale } = this;
     const { width } = this.#surface;
     if (!course || width === 0) return;
-    const left = Tracks.gutter(width);
-    this.scale = new Scale(course.length, this.#folded, left, Math.max(20, width - left - END));
+    this.scale = new Scale(course.length, this.#folded, GUTTER, Math.max(20, width - GUTTER - END));
     if (scale && scale.width === this.scale.width) this.scale.like(scale);
     this.repaint();
   }

@@ -14,6 +14,8 @@ export const RULER = 20;
 const TRACK = 22;
 const CURVE = 34;
 const FOOT = 4;
+/** Room for the names of the tracks. */
+export const GUTTER = 92;
 /** Marks closer than this stand for each other; when all are, they are strips. */
 const ICON = 11;
 const STRIP = 2;
@@ -58,11 +60,6 @@ export class Tracks {
       return height > 0 ? y - height : -1;
     });
     this.height = y + FOOT;
-  }
-
-  /** Room for the names of the tracks. */
-  static gutter(width: number): number {
-    return width < 520 ? 74 : 92;
   }
 
   /** Paints all but the head. */
