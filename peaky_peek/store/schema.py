@@ -61,14 +61,13 @@ CREATE VIEW tool_calls AS SELECT c.event_id, s.name AS session, c.tool_name, c.p
 _VERSION_2 = """ALTER TABLE exchanges ADD COLUMN played_from TEXT"""
 
 # What was said about clusters of failures: hashes and the names that users gave, nothing of what was recorded.
+# Which failure a cluster has its name from is a table apart: what has a session goes with it when it is deleted.
 _VERSION_3 = """CREATE INDEX events_failed ON events (session_id, position) WHERE failed;
 CREATE TABLE cluster_of (fingerprint TEXT PRIMARY KEY, cluster_id TEXT NOT NULL);
-CREATE TABLE clusters (cluster_id TEXT PRIMARY KEY, name TEXT, merged_into TEXT, split_by TEXT)"""
+CREATE TABLE clusters (cluster_id TEXT PRIMARY KEY, name TEXT, merged_into TEXT, split_by TEXT);
+CREATE TABLE cluster_founders (cluster_id TEXT PRIMARY KEY, session_id TEXT, event_id TEXT)"""
 
-# Which failure a cluster has its name from; what has a session goes with the session when it is deleted.
-_VERSION_4 = """CREATE TABLE cluster_founders (cluster_id TEXT PRIMARY KEY, session_id TEXT, event_id TEXT)"""
-
-_MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
+_MIGRATIONS = (_VERSION_1, _VERSION_2, _VERSION_3)
 """One script a version; the first makes version 1 of an empty file. A released script is never edited."""
 
 VERSION = len(_MIGRATIONS)
