@@ -13,6 +13,7 @@ from peaky_peek import steps as stepping
 from peaky_peek.analysis.dialogue import lines
 from peaky_peek.events import Decision, Event, PolicyViolation, PromptPolicy, Refusal, SafetyCheck, ToolCall
 from peaky_peek.store import dtypes, reader
+from peaky_peek.store.bulk import without_collection
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -60,7 +61,8 @@ def comparison(db: Database, a: Sequence[str], b: Sequence[str]) -> pd.DataFrame
         One row per measure, in the order of `MEASURES`: measure (str), a, b and delta (Float64: b minus a; NA where
         either is unknown), meaning (str).
     """
-    of_a, of_b = (_means([measures(db, session_id) for session_id in ids]) for ids in (a, b))
+    with without_collection():
+        of_a, of_b = (_means([measures(db, session_id) for session_id in ids]) for ids in (a, b))
     pairs = {name: (of_a[name], of_b[name]) for name in MEASURES}
     apart = {name: None if one is None or other is None else other - one for name, (one, other) in pairs.items()}
     columns = {
