@@ -191,9 +191,11 @@ def test_two_sets_are_one_flow_whose_failing_branch_skips_the_conversion(invoice
 
 
 def test_a_step_of_the_flow_is_the_events_of_all_runs_that_pass_it(invoices: None) -> None:
+    pair = compared(invoice(205, "v1"), invoice(205, "v2"))
     found = pp.diff("version:v1", "version:v2")
     found._rows = [0]
-    assert len(found.selected) == 12
+    assert len(found.selected) == 12  # a diff of two of the runs follows, and does not lead back
+    assert pair.selected_events["name"].unique().tolist() == ["find_invoice"]
     assert set(found.selected_events["name"]) == {"find_invoice"}
     found.filter = "tool:get_exchange_rate"
     assert found._mask is not None

@@ -83,6 +83,22 @@ class ConsensusFlow(SessionWidget, bundle="flow"):
             if rows != self._recording.rows_of(self.selected):
                 self.selected = [known for found in self._recording.event_ids(rows) for known in found]
 
+    def _tell(self, name: str, value: Any) -> None:
+        """Lead the widgets on the runs; of time each has its own."""
+        if name != "position" and not self._is_telling:
+            self._is_telling = True
+            try:
+                super()._tell(name, value)
+            finally:
+                self._is_telling = False
+
+    def _follow(self, name: str, value: Any) -> None:
+        """Select what is selected in one of the runs; what this one told does not come back."""
+        if name != "position" and not self._is_telling:
+            super()._follow(name, value)
+
+    _is_telling = False
+
     def _links(self) -> Collection[Hashable]:
         links = set(super()._links())
         if self.linked:
