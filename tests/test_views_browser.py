@@ -39,6 +39,7 @@ VIEWS: dict[str, Make] = {
     "tree": pp.tree,
     "live": pp.live,
     "why": pp.why,
+    "node-link": lambda session: pp.tree(session, layout="node-link"),
     "conversation": pp.conversation,
     "timeline": pp.timeline,
     "safety": pp.safety,

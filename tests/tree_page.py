@@ -48,6 +48,7 @@ const answers = {
   more: (request) => say({ ...request, text: "all of it" }),
   bye() {},
   why() {},
+  edges() {},
 };
 window.sent = [];
 window.widget = widget;

@@ -1,13 +1,13 @@
 import { readFileSync, rmSync } from "node:fs";
 import { build, context } from "esbuild";
 
-const { widgets } = JSON.parse(readFileSync("package.json"));
+const { widgets, parts } = JSON.parse(readFileSync("package.json"));
 
 const LIMIT = 60 * 1024;
 const STATIC = "../widgets/static";
 
 const options = {
-  entryPoints: widgets.map((name) => `src/${name}.ts`),
+  entryPoints: [...widgets, ...parts].map((name) => `src/${name}.ts`),
   outdir: STATIC,
   bundle: true,
   format: "esm",

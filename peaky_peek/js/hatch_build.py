@@ -74,8 +74,9 @@ class BundleHook(BuildHookInterface[Any]):
 def _bundles(js: Path) -> list[str]:
     """Names of the files to build; none without the sources, as in an unpacked wheel."""
     package = js / "package.json"
-    widgets = json.loads(package.read_text())["widgets"] if package.is_file() else []
-    return [f"{widget}.{kind}" for widget in widgets for kind in ("js", "css")]
+    listed = json.loads(package.read_text()) if package.is_file() else {}
+    widgets = [f"{widget}.{kind}" for widget in listed.get("widgets", ()) for kind in ("js", "css")]
+    return [*widgets, *(f"{part}.js" for part in listed.get("parts", ()))]
 
 
 def _fingerprint(js: Path) -> str:

@@ -162,6 +162,14 @@ SCHEMA = Schema(
         **dict.fromkeys("because path".split(), "object"),
     },
     edges={**dict.fromkeys("source target kind".split(), "str"), "weight": "Float64", "evidence": "str"},
+    chain={
+        "order": "Int64",
+        "event_id": "str",
+        "event_type": EVENT_TYPE,
+        **dict.fromkeys("name kind".split(), "str"),
+        "weight": "Float64",
+        "evidence": "str",
+    },
     dialogue={
         **dict.fromkeys("event_id session_id agent".split(), "str"),
         "timestamp": TIME,

@@ -42,9 +42,12 @@ export class Reader {
 export function describe(scene: Scene, row: number): string {
   const { columns, outline } = scene;
   const hidden = outline.hidden(row);
+  const fork = scene.forks?.row.indexOf(row) ?? -1;
+  const others = scene.forks && fork >= 0 ? scene.forks.lists.at(scene.forks.list[fork]) : "";
   const parts = [
     oneLine(columns.name(row)),
     typeLabel(columns.kind[row]),
+    others && `instead of ${others.replaceAll("\n", ", ")}`,
     scene.failed(row) ? "failed" : "",
     scene.suspect(row) ? "suspect" : "",
     columns.durationText(row),

@@ -114,6 +114,16 @@ export function drawSuspect(context: Context, x: number, y: number, radius: numb
   context.stroke();
 }
 
+/** A wedge that points at the step where time stands. */
+export function drawNow(context: Context, color: string, x: number, y: number): void {
+  context.fillStyle = color;
+  context.beginPath();
+  context.moveTo(x, y - 6);
+  context.lineTo(x + 7, y);
+  context.lineTo(x, y + 6);
+  context.fill();
+}
+
 /** A chevron that points right when closed and down when open. */
 export function drawChevron(context: Context, x: number, y: number, open: boolean, scale: number): void {
   const [long, short] = [3.4 * scale, 1.8 * scale];

@@ -44,6 +44,7 @@ export function press(event: KeyboardEvent, outline: Outline, cursor: number, pa
     "=": () => to.zoom(1.25),
     "-": () => to.zoom(0.8),
     "0": () => to.resetZoom(),
+    a: () => to.zoom(0),
   };
   const act = Object.hasOwn(keys, event.key) ? keys[event.key] : undefined;
   if (!act || (last < 0 && event.key !== "/" && event.key !== "Escape")) return false;

@@ -152,6 +152,13 @@ export class Outline {
     this.rebuild();
   }
 
+  /** The row itself, or the nearest around it that is shown; -1 when none is. */
+  shownFor(row: number): number {
+    let shown = row;
+    while (shown >= 0 && this.place[shown] < 0) shown = this.parent[shown];
+    return shown;
+  }
+
   /** The next failed row after `row`, around the end; -1 when there is none. */
   nextFailure(row: number): number {
     for (let step = 1; step <= this.rows; step++) {

@@ -42,6 +42,8 @@ export interface State {
   height: number;
   /** Of the failure card only; see `card.ts`. */
   _card?: unknown;
+  /** How a tree is laid out; absent where there is none. */
+  drawn_as?: "outline" | "node-link";
   /** Absent in exported pages, which are always expanded. */
   expanded?: boolean;
 }

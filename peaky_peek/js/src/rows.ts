@@ -2,14 +2,15 @@
 import type { Context } from "./canvas";
 import { count } from "./format";
 import type { Geometry } from "./geometry";
-import { drawChevron, drawFailed, drawIcon, drawSuspect } from "./icons";
+import { drawChevron, drawFailed, drawIcon, drawNow, drawSuspect } from "./icons";
 import type { Scene } from "./scene";
 import { ellipsis, oneLine } from "./text";
 import { EVENT_TYPES } from "./vocabulary";
 import { CANCELLED, DERIVED, RUNNING } from "./wire";
 
 const CHEVRON = 8;
-const ICON = 25;
+/** Middle of the icon, from the left edge of a row. */
+export const ICON = 25;
 const NAME = 38;
 
 export function paintRows(context: Context, scene: Scene, geometry: Geometry): void {
@@ -22,6 +23,7 @@ export function paintRows(context: Context, scene: Scene, geometry: Geometry): v
   for (let place = from; place < to; place++) {
     const row = outline.shown[place];
     const middle = viewport.y(place) + viewport.rowHeight / 2;
+    if (row === scene.now) drawNow(context, scene.theme.accent, 1, middle);
     const end = paintMarks(context, scene, geometry, fonts, row, middle);
     paintStep(context, scene, geometry, fonts, row, middle, end);
     paintNumbers(context, scene, geometry, fonts, row, middle);
@@ -121,7 +123,7 @@ function paintStep(
   const failed = scene.failed(row);
   const faded = !outline.matches(row) && !failed;
   const family = scene.family(row);
-  if (faded) context.globalAlpha = 0.65;
+  context.globalAlpha = scene.isLater(row) ? 0.35 : faded ? 0.65 : 1;
   if (outline.hasChildren(row)) {
     context.strokeStyle = theme.dim;
     context.lineWidth = 1.4;

@@ -2,6 +2,8 @@
 import type { Context } from "./canvas";
 import { type Geometry, HEADER, measure } from "./geometry";
 import type { Outline } from "./layout";
+import type { Forks } from "./nodelink";
+import type { Numbers } from "./packed";
 import { paintRows } from "./rows";
 import { paintRuler } from "./ruler";
 import { paintStrips } from "./strips";
@@ -21,6 +23,12 @@ export class Scene {
   hasDuration = false;
   hasCost = false;
   hasMarks = false;
+  forks: Forks | null = null;
+  /** Place in order of the event that opens each row, once the kernel was asked. */
+  opened: Numbers | null = null;
+  /** The row and the place of the event that time stands at; -1 for none. */
+  now = -1;
+  position = -1;
 
   constructor(
     public columns: Columns,
@@ -48,6 +56,11 @@ export class Scene {
 
   suspect(row: number): boolean {
     return (this.columns.flags[row] & SUSPECT) !== 0;
+  }
+
+  /** Whether a row had not begun where time stands. */
+  isLater(row: number): boolean {
+    return this.position >= 0 && this.opened !== null && this.opened[row] > this.position;
   }
 
   family(row: number): Family {

@@ -32,6 +32,8 @@ export interface Host {
   say(sentence: string, problem?: boolean): void;
   /** The view came into the page, or has another size. */
   resized(): void;
+  /** There is more or less to draw than there was. */
+  reshaped(): void;
   /** A frame was painted. */
   painted(): void;
 }
@@ -151,6 +153,7 @@ function render(
       say: (sentence, problem) => toolbar.say(sentence, problem),
       // A view is often made before it is in the page, and knows no theme until then.
       resized: () => view.recolour(readTheme(root)),
+      reshaped: () => adjust(),
       painted() {
         peek.firstPaintMs ??= performance.now() - arrived;
         previews?.request();

@@ -62,7 +62,12 @@ export function paintStrips(context: Context, scene: Scene, geometry: Geometry):
     const width = 14 + (columns.importance[row] / 255) * textEnd * 0.4;
     if (scene.selected.has(row)) fill(theme.accent, 0, ruler, 0.3);
     else if (scene.hover === row && height >= 3) fill(theme.text, 0, ruler, 0.08);
-    fill(color, left, Math.min(width, textEnd - left), !outline.matches(row) ? 0.25 : rank === FAILED_RANK ? 1 : 0.6);
+    fill(
+      color,
+      left,
+      Math.min(width, textEnd - left),
+      scene.isLater(row) || !outline.matches(row) ? 0.25 : rank === FAILED_RANK ? 1 : 0.6,
+    );
     if (rank === FAILED_RANK) fill(theme.family.risk, marks - 18, 18, 1);
     if (rank === SUSPECT_RANK) fill(theme.suspect, marks - 9, 9, 1);
     if (bar && longest >= 0) fill(color, bar.x, Math.max(1, (bar.width * longest) / scene.longest), 0.6);

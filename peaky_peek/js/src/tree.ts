@@ -1,5 +1,5 @@
 /** The decision tree as an anywidget. */
+import { DecisionTreeView } from "./decisiontree";
 import { widget } from "./shell";
-import { TreeView } from "./view";
 
-export default widget("tree", (host, theme) => new TreeView(theme, host));
+export default widget("tree", (host, theme) => new DecisionTreeView(theme, host));

@@ -1,16 +1,17 @@
-/** The tree on its canvas: what is selected, where the keyboard is, and what follows from a click or a key. */
-import { Reader } from "./aria";
+/** A tree on its canvas, as an outline: what is selected, where the keyboard is, and what follows from a click or a key. */
+import { describe, Reader } from "./aria";
 import { group, tool } from "./buttons";
-import { Surface } from "./canvas";
+import { type Context, Surface } from "./canvas";
 import { element } from "./dom";
-import { HEADER } from "./geometry";
 import { press } from "./keyboard";
 import { Outline } from "./layout";
+import { OutlinePicture } from "./outline";
+import type { Picture } from "./picture";
 import { followPointer } from "./pointer";
 import { Scene } from "./scene";
 import type { Host, View } from "./shell";
 import type { Theme } from "./theme";
-import { ROW, Viewport } from "./viewport";
+import { Viewport } from "./viewport";
 import type { Columns } from "./wire";
 
 export class TreeView implements View {
@@ -24,18 +25,20 @@ export class TreeView implements View {
       tool("out", "Smaller rows (-)", () => this.zoom(0.8)),
       tool("usual", "Usual size (0)", () => this.resetZoom()),
       tool("in", "Larger rows (+)", () => this.zoom(1.25)),
+      tool("fit", "Show all (a)", () => this.zoom(0)),
     ),
   ];
   readonly viewport = new Viewport();
   scene: Scene | null = null;
-  private readonly surface: Surface;
+  protected readonly surface: Surface;
+  protected picture: Picture | null = null;
   private readonly reader = new Reader(this.element);
   private anchor = 0;
   private stop = new AbortController();
 
   constructor(
-    private theme: Theme,
-    private readonly host: Host,
+    protected theme: Theme,
+    protected readonly host: Host,
   ) {
     this.element.tabIndex = 0;
     this.surface = new Surface(this.element, this.paint, () => {
@@ -53,14 +56,14 @@ export class TreeView implements View {
     this.scene = scene;
     this.stop.abort();
     this.stop = new AbortController();
-    const geometry = () => scene.geometry(this.surface.width);
-    followPointer(this.surface.element, scene, geometry, this.stop.signal, {
+    followPointer(this.surface.element, this.stop.signal, {
+      picture: () => this.picture as Picture,
       pick: (row, event) => this.pick(row, event),
       toggle: (row) => this.collapse(row, !scene.outline.isCollapsed(row)),
+      hover: (row, x, y) => this.hover(row, x, y),
       moved: () => this.surface.invalidate(),
     });
-    this.measure();
-    this.surface.draw();
+    this.draw();
   }
 
   /** Shows more of the same session; `was` is the row that each row had before, -1 for a new one. */
@@ -83,7 +86,7 @@ export class TreeView implements View {
   /** Brings a row into view, and leaves the keyboard where it is. */
   reveal(row: number): void {
     const place = this.scene?.outline.place[row] ?? -1;
-    if (place >= 0) this.viewport.reveal(place);
+    if (place >= 0) this.picture?.reveal(row);
     this.invalidate();
   }
 
@@ -91,9 +94,8 @@ export class TreeView implements View {
     return this.scene?.outline.failures ?? 0;
   }
 
-  /** As high as its rows. */
   get naturalHeight(): number {
-    return HEADER + Math.max(3, this.scene?.columns.rows ?? 0) * ROW + 2;
+    return this.picture?.naturalHeight ?? 0;
   }
 
   get visibleRows(): number {
@@ -128,6 +130,7 @@ export class TreeView implements View {
     scene.selected = new Set(known);
     const [first] = scene.selected;
     if (first !== undefined) this.goTo(first);
+    this.chosen(known);
     this.invalidate();
   }
 
@@ -146,14 +149,15 @@ export class TreeView implements View {
   }
 
   zoom(factor: number): void {
-    const place = this.scene?.outline.place[this.scene.cursor] ?? -1;
-    const y = this.viewport.y(place) + this.viewport.rowHeight / 2;
-    this.viewport.zoom(factor, place >= 0 && y > 0 && y < this.viewport.height ? y : this.viewport.height / 2);
+    const pin = this.scene && this.picture?.pin(this.scene.cursor);
+    const { width, height } = this.surface;
+    const inView = pin && pin.y > 0 && pin.y < height;
+    this.picture?.zoom(factor, inView ? pin.x : width / 2, inView ? pin.y : height / 2);
     this.invalidate();
   }
 
   resetZoom(): void {
-    this.viewport.resetZoom(0);
+    this.picture?.usual();
     if (this.scene) this.goTo(this.scene.cursor);
   }
 
@@ -168,11 +172,10 @@ export class TreeView implements View {
 
   /** Where a row is on the page, or null when it is not in view. */
   rowRect(row: number): DOMRect | null {
-    const place = this.scene?.outline.place[row] ?? -1;
-    const [from, to] = this.viewport.range();
-    if (place < from || place >= to) return null;
+    const rect = this.picture?.rect(row);
+    if (!rect) return null;
     const box = this.element.getBoundingClientRect();
-    return new DOMRect(box.x, box.y + HEADER + this.viewport.y(place), box.width, this.viewport.rowHeight);
+    return new DOMRect(box.x + rect[0], box.y + rect[1], rect[2], rect[3]);
   }
 
   close(): void {
@@ -180,15 +183,62 @@ export class TreeView implements View {
     this.surface.close();
   }
 
+  /** The picture that the tree is drawn as. */
+  protected paintedAs(scene: Scene): Picture {
+    return new OutlinePicture(scene, this.viewport);
+  }
+
+  /** Whether it is drawn as it is to be, rather than with what is there meanwhile. */
+  protected get settled(): boolean {
+    return true;
+  }
+
+  /** What stands over the picture. */
+  protected paintOver(_context: Context, _picture: Picture, _height: number): void {}
+
+  /** What is said of a point; nothing for what is said of its row. */
+  protected titleAt(_x: number, _y: number): string {
+    return "";
+  }
+
+  /** Other rows are selected. */
+  protected chosen(_rows: readonly number[]): void {}
+
+  /** A key that the outline does not know; returns whether it meant something. */
+  protected typed(_key: string): boolean {
+    return false;
+  }
+
+  /** Begins a picture. */
+  protected draw(): void {
+    const { scene } = this;
+    if (!scene) return;
+    this.picture = this.paintedAs(scene);
+    this.measure();
+    if (scene.outline.place[scene.cursor] >= 0) this.picture.reveal(scene.cursor);
+    this.surface.draw();
+  }
+
+  protected measure(): void {
+    this.picture?.measure(this.surface.width, this.surface.height);
+  }
+
   private readonly paint = (context: CanvasRenderingContext2D, width: number, height: number): void => {
     context.fillStyle = this.theme.background;
     context.fillRect(0, 0, width, height);
-    this.scene?.paint(context, width, height);
-    if (this.scene) this.host.painted();
+    if (!this.scene || !this.picture) return;
+    this.picture.paint(context, width, height);
+    this.paintOver(context, this.picture, height);
+    if (this.settled) this.host.painted();
   };
 
-  private measure(): void {
-    this.viewport.resize(Math.max(0, this.surface.height - HEADER), this.scene?.outline.count ?? 0);
+  private hover(row: number, x: number, y: number): void {
+    const { scene } = this;
+    if (!scene) return;
+    this.surface.element.title = this.titleAt(x, y) || (row < 0 ? "" : describe(scene, row));
+    if (row === scene.hover) return;
+    scene.hover = row;
+    this.invalidate();
   }
 
   private changed(): void {
@@ -199,7 +249,7 @@ export class TreeView implements View {
     while (outline.place[scene.cursor] < 0 && outline.parent[scene.cursor] >= 0)
       scene.cursor = outline.parent[scene.cursor];
     if (outline.place[scene.cursor] < 0) scene.cursor = outline.shown[0];
-    if (scene.selected.has(scene.cursor)) this.viewport.reveal(outline.place[scene.cursor]);
+    if (scene.selected.has(scene.cursor)) this.picture?.reveal(scene.cursor);
     this.reader.read(scene);
     this.invalidate();
   }
@@ -209,7 +259,7 @@ export class TreeView implements View {
     if (!scene?.outline.reveal(row)) return;
     scene.cursor = row;
     this.measure();
-    this.viewport.reveal(scene.outline.place[row]);
+    this.picture?.reveal(row);
     this.reader.read(scene);
     this.invalidate();
   }
@@ -235,6 +285,7 @@ export class TreeView implements View {
     scene.cursor = cursor;
     this.reader.read(scene);
     this.invalidate();
+    this.chosen(rows);
     this.host.selected(rows);
   }
 
@@ -255,24 +306,30 @@ export class TreeView implements View {
     const { scene, host } = this;
     if (!scene) return;
     const { outline } = scene;
-    const used = press(event, outline, scene.cursor, this.viewport.page, {
-      walk: (place, extend) => {
-        const row = outline.shown[place];
-        this.goTo(row);
-        if (!extend) this.anchor = row;
-        this.choose(extend ? this.between(this.anchor, row) : [row], row);
-      },
-      collapse: (row, collapsed) => this.collapse(row, collapsed),
-      inspect: (row) => {
-        this.choose([row], row);
-        host.inspect(row);
-      },
-      focusFilter: host.focusFilter,
-      escape: host.escape,
-      nextFailure: () => this.nextFailure(),
-      zoom: (factor) => this.zoom(factor),
-      resetZoom: () => this.resetZoom(),
-    });
+    const walk = (row: number, extend: boolean) => {
+      this.goTo(row);
+      if (!extend) this.anchor = row;
+      this.choose(extend ? this.between(this.anchor, row) : [row], row);
+    };
+    const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
+    const row = plain && this.picture ? this.picture.walk(event.key, scene.cursor) : -1;
+    if (row >= 0) walk(row, event.shiftKey);
+    const used =
+      row >= 0 ||
+      (plain && this.typed(event.key)) ||
+      press(event, outline, scene.cursor, this.picture?.page ?? 1, {
+        walk: (place, extend) => walk(outline.shown[place], extend),
+        collapse: (row, collapsed) => this.collapse(row, collapsed),
+        inspect: (row) => {
+          this.choose([row], row);
+          host.inspect(row);
+        },
+        focusFilter: host.focusFilter,
+        escape: host.escape,
+        nextFailure: () => this.nextFailure(),
+        zoom: (factor) => this.zoom(factor),
+        resetZoom: () => this.resetZoom(),
+      });
     if (!used) return;
     this.onFocus(true);
     event.preventDefault();
