@@ -44,6 +44,17 @@ def test_an_empty_store_says_how_to_begin_and_one_without_failures_that_all_is_w
     assert list(pp.clusters().frame.columns) == list(pp.SCHEMA["clusters"])
 
 
+def test_where_nothing_failed_it_is_refreshed_and_follows_other_views_all_the_same(store: Database) -> None:
+    with pp.trace_session("fine") as run:
+        call = run.record_tool_call("pay")
+    found, tree = pp.clusters(), pp.tree("fine")
+    tree.selected = call
+    found.refresh()
+    assert (found.selected, found.code) == ([], "pp.events(data=True)")
+    with pytest.raises(EventNotFound):
+        found.selected = call
+
+
 def test_selecting_events_selects_their_rows_and_a_whole_cluster_its_own(found: FailureClusters) -> None:
     whole = found.frame["event_ids"][0]
     found.selected = whole

@@ -56,6 +56,26 @@ def test_arguments_that_break_the_schema_the_model_was_told_are_named(store: Dat
     assert wrong["problems"] == ["'city' is missing"]
 
 
+def test_a_page_with_all_steps_of_a_run_without_model_calls_costs_twice_as_much_for_twice_as_many(
+    store: Database,
+) -> None:
+    def cost(calls: int) -> int:
+        """The work of SQLite, in thousands of its instructions."""
+        run = Run(f"{calls} calls")
+        for number in range(calls):
+            run.add(ToolCall, f"tool {number}", None, tool_name="look", arguments={})
+        recording = pp.tree(run.save(store))._recording
+        ticks: list[None] = []
+        store.connection().set_progress_handler(lambda: ticks.append(None), 1_000)
+        rows = list(range(calls))
+        for row, (step, events) in zip(rows, recording.read(rows), strict=True):
+            recording.detailed(row, step, events)
+        store.connection().set_progress_handler(None, 0)
+        return len(ticks)
+
+    assert cost(800) < 3 * cost(400)
+
+
 @pytest.mark.parametrize(
     ("arguments", "schema", "said"),
     [

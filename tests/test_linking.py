@@ -28,6 +28,12 @@ def test_selection_position_and_filter_move_between_widgets_on_one_session_and_n
     assert tree._query == "[set in Python]"
 
 
+def test_a_function_of_columns_that_another_view_does_not_have_filters_where_it_can() -> None:
+    tree, other, differences = pp.tree("one"), pp.tree("one"), pp.diff("one", "two")
+    tree.filter = function = lambda steps: steps["failed"]
+    assert (tree.filter, other.filter, differences.filter) == (function, function, "")
+
+
 def test_what_a_page_does_moves_the_others_too() -> None:
     tree, other = pp.tree("one"), pp.tree("one")
     tree.set_state({"_rows": [1]})

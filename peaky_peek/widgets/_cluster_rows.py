@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -133,8 +134,7 @@ class ClusterRows(Recording):
     def rows_of(self, event_ids: Iterable[str]) -> list[int]:
         """Return the row of each failure, without strangers; where all of a cluster are there, that of the cluster."""
         rows = {self._row_of[known] for known in event_ids if known in self._row_of}
-        ends = [*self.heads[1:].tolist(), len(self.steps)]
-        for head, end in zip(self.heads.tolist(), ends, strict=True):
+        for head, end in pairwise([*self.heads.tolist(), len(self.steps)]):
             inside = range(head + 1, end)
             if len(rows) >= len(inside) and all(row in rows for row in inside):
                 rows.difference_update(inside)

@@ -11,7 +11,7 @@ from peaky_peek import steps as stepping
 from peaky_peek.errors import StoreLocked
 from peaky_peek.store import reader, sessions
 from peaky_peek.widgets import _details, _outline, _previews
-from peaky_peek.widgets._surroundings import Surroundings
+from peaky_peek.widgets._surroundings import Places, Surroundings
 from peaky_peek.widgets._values import follow, whole_text
 
 if TYPE_CHECKING:
@@ -49,6 +49,10 @@ class Recording:
     def event_order(self) -> list[str]:
         """The ids of all events of the session and those nested in it, in the order in which they happened."""
         return stepping.event_order(self.db, self.steps)
+
+    @functools.cached_property
+    def _places(self) -> Places:
+        return {}
 
     def title(self) -> dict[str, Any]:
         """Return the headline; in an empty store, how to begin."""
@@ -107,7 +111,7 @@ class Recording:
 
     def detailed(self, row: int, step: dict[str, Any], events: Sequence[Event]) -> dict[str, Any]:
         """Return the `details` message of a step that has been read."""
-        return _details.details(row, step, events, Surroundings(self.db, self._row_of))
+        return _details.details(row, step, events, Surroundings(self.db, self._row_of, self._places))
 
     def more(self, row: int, path: Sequence[int | str]) -> dict[str, Any]:
         """Return the `more` message: all of a text that was cut, or of a value as JSON."""

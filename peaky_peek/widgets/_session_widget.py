@@ -252,7 +252,8 @@ class SessionWidget(PeekWidget):
             elif name == "position" and (value is None or value < len(self._recording.event_order)):
                 self.position = value
             elif name == "filter" and value is not self._filter and not _is_same_query(value, self._filter):
-                with contextlib.suppress(QueryError):  # a mask that fits another session only
+                # a mask that fits another session only, or a function of columns that this view does not have
+                with contextlib.suppress(Exception if callable(value) else QueryError):
                     self.filter = value
 
     def _answer(self, request: dict[str, Any]) -> list[_wire.Message]:

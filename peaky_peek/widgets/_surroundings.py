@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,13 +14,14 @@ if TYPE_CHECKING:
 
 Row = tuple[int, str, str, str]
 """A step that is pointed at: its row in the view (-1 when it is not there), its event's id, its name, its type."""
+Places = dict[tuple[str, str], tuple[int, list[int], list[str]]]
+"""By session and type, up to which position it is known where the events of that type are, these places, their ids."""
 
 _EXCHANGES = """
     SELECT attempt, status, started_at, duration_ms, first_byte_ms, length(request), length(response), error, url,
         played_from FROM exchanges WHERE event_id = ? ORDER BY attempt, position"""
-_BEFORE = """
-    SELECT event_id FROM events WHERE session_id = ? AND event_type = ? AND position < ?
-    ORDER BY position DESC LIMIT 1"""
+_OF_KIND = "SELECT position, event_id FROM events WHERE session_id = ? AND event_type = ? ORDER BY position"
+_END = "SELECT max(position) FROM events WHERE session_id = ?"
 _AFTER = """
     SELECT event_id FROM events WHERE session_id = ? AND event_type = 'tool_call' AND position > ?
     ORDER BY position LIMIT ?"""
@@ -32,10 +34,14 @@ class Surroundings:
     Args:
         db: the store; without one, nothing is known.
         row_of: the row of each event's step in the view.
+        places: what was looked up for other steps of the same view, and is kept there: a page of them looks once.
     """
 
-    def __init__(self, db: Database | None = None, row_of: Mapping[Any, int] | None = None) -> None:
+    def __init__(
+        self, db: Database | None = None, row_of: Mapping[Any, int] | None = None, places: Places | None = None
+    ) -> None:
         self._db, self._row_of = db, row_of or {}
+        self._places: Places = {} if places is None else places
 
     def rows(self, event_ids: Iterable[str]) -> list[Row]:
         """Return the steps of those events that are recorded, in order."""
@@ -67,8 +73,14 @@ class Surroundings:
         return self.rows([row[0] for row in self._query(_AFTER, event.session_id, event.position, most)])
 
     def _before(self, event: Event, kind: str) -> Event | None:
-        found = self._query(_BEFORE, event.session_id, kind, event.position)
-        return next(iter(self._events([row[0] for row in found])), None)
+        end, places, known = self._places.get((event.session_id, kind), (-1, [], []))
+        if event.position > end:
+            end = next((row[0] for row in self._query(_END, event.session_id)), None) or 0
+            found = self._query(_OF_KIND, event.session_id, kind)
+            places, known = [row[0] for row in found], [row[1] for row in found]
+            self._places[event.session_id, kind] = end, places, known
+        at = bisect_left(places, event.position)
+        return next(iter(self._events(known[max(at - 1, 0) : at])), None)
 
     def _events(self, event_ids: Iterable[str]) -> list[Event]:
         return reader.events_by_id(self._db, event_ids) if self._db else []
