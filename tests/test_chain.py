@@ -161,8 +161,8 @@ def test_a_fork_knows_what_was_chosen_what_asked_for_it_and_what_else_there_was(
     tree = pp.tree(run.save(store), layout="node-link")
     found = columns(forks(tree._recording))
     assert found["row"] == [2, 3, 7]
-    assert found["chosen"] == [6, 4, -1]
-    assert found["asked"] == [1, 1, -1]
+    assert found["chosen"] == [6 - 2, 4 - 3, 0]
+    assert found["asked"] == [2 - 1, 3 - 1, 0]
     assert found["count"] == [2, 0, 0]
     assert [found["lists"][at] for at in found["list"]] == ["wait\nask", "", ""]
 
@@ -174,7 +174,7 @@ def test_a_decision_in_another_span_did_not_choose_a_later_call(store: Database)
     run.add(Decision, "pay", one, agent="b", chosen_action="pay", alternatives=["wait"])
     two = run.add(AgentStart, "two", root, agent="b")
     run.add(ToolCall, "pay", two, agent="b", tool_name="pay")
-    assert columns(forks(pp.tree(run.save(store))._recording))["chosen"] == [-1]
+    assert columns(forks(pp.tree(run.save(store))._recording))["chosen"] == [0]
 
 
 def test_forks_are_sent_only_when_they_are_drawn(store: Database) -> None:

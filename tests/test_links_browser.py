@@ -204,3 +204,4 @@ def test_an_exported_page_draws_nodes_and_links_offline(page: Page, tmp_path: Pa
     page.goto(path.as_uri())
     # The page's policy forbids the eval with which Playwright waits.
     until(page, lambda: page.evaluate("document.querySelector('.pp-root')?.__peek.rowRect(1)?.x > 60"))
+    assert page.locator(".pp-note").is_hidden(), "nothing was asked that the page cannot answer"

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from peaky_peek.widgets import _wire
+from peaky_peek.widgets.tree import _links
 
 STATIC = Path(_wire.__file__).parent / "static"
 FIXTURES = Path(__file__).parent / "fixtures" / "wire"
@@ -49,6 +50,7 @@ const answers = {
   bye() {},
   why() {},
   edges() {},
+  links: (request) => say({ ...given.links, request }),
 };
 window.sent = [];
 window.widget = widget;
@@ -139,6 +141,7 @@ def html(
     css: str = "",
     bundle: str = "tree",
     extras: Sequence[_wire.Message] = (),
+    layout: str = "outline",
 ) -> str:
     """A page that shows the tree of `frame`, or another view of it that needs `extras` beyond the steps."""
     given = {
@@ -147,6 +150,7 @@ def html(
             {"message": message, "buffers": [base64.b64encode(buffer).decode() for buffer in buffers]}
             for message, buffers in (_wire.columns(frame), *extras)
         ],
+        "links": _links({"type": "links"})[0],
         "previews": list(previews),
         "details": list(details),
         "state": {
@@ -156,6 +160,7 @@ def html(
             "_title": title or {},
             "_outline": list(outline),
             "_position": -1,
+            "drawn_as": layout,
         },
     }
     background = "#111" if dark else "#fff"

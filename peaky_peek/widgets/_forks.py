@@ -22,9 +22,10 @@ _MOST, _LONGEST = 6, 40
 
 
 def forks(recording: Recording) -> _wire.Message:
-    """Return the `forks` message: the row of each decision, of what it chose, of what asked it, and its alternatives.
+    """Return the `forks` message: the row of each decision, what it chose, what it was read from, its alternatives.
 
-    Lists of alternatives are sent once each, as lines, at most six of them; `count` says how many there were.
+    What it chose is so many rows after it, and the answer it was read from so many before it, 0 for none. Alternatives
+    are sent once each, as lines, at most six of them; `count` says how many there were.
     """
     decisions = {event.id: event for event in _decisions(recording)}
     rows, chosen, asked, counts, codes = [], [], [], [], []
@@ -38,18 +39,23 @@ def forks(recording: Recording) -> _wire.Message:
         others = _alternatives(decision)
         text = "\n".join(others[:_MOST])
         rows.append(row)
-        chosen.append(became.get(row, -1))
-        asked.append(answers.get(row, -1))
-        counts.append(min(len(others), 0xFFFF))
+        chosen.append(_near(became.get(row, row) - row))
+        asked.append(_near(row - answers.get(row, row)))
+        counts.append(min(len(others), 0xFF))
         codes.append(lists.setdefault(text, len(lists)))
     columns: dict[str, ArrayLike] = {
         "row": np.array(rows, np.int32),
-        "chosen": np.array(chosen, np.int32),
-        "asked": np.array(asked, np.int32),
-        "count": np.array(counts, np.uint16),
-        "list": np.array(codes, np.uint32),
+        "chosen": np.array(chosen, np.uint16),
+        "asked": np.array(asked, np.uint16),
+        "count": np.array(counts, np.uint8),
+        "list": np.array(codes, np.uint16 if len(lists) <= 0x10000 else np.uint32),
     }
     return _wire.packed("forks", columns=columns, texts={"lists": lists})
+
+
+def _near(distance: int) -> int:
+    """Return a distance in rows as it is sent; what is further away counts as none."""
+    return distance if distance <= 0xFFFF else 0
 
 
 def _decisions(recording: Recording) -> Iterator[Decision]:

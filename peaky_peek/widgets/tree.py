@@ -80,7 +80,7 @@ class DecisionTree(SessionWidget, bundle="tree"):
                 return [_links(request)]
         return super()._answer(request)
 
-    def _times(self, request: Any = None) -> _wire.Message:
+    def _times(self, request: Any) -> _wire.Message:
         """Return the `times` message: the places in order of the events that open and close each step."""
         place = {event_id: at for at, event_id in enumerate(self._recording.event_order)}
         columns = {
@@ -93,16 +93,15 @@ class DecisionTree(SessionWidget, bundle="tree"):
         """Return a page that can be drawn either way, with the causes of what is selected now."""
         page = super()._page()
         kinds = {message.get("kind") for message, _ in page.drawn}
-        extras = [_links(), *([] if "forks" in kinds else [forks(self._recording)])]
+        drawn = [*page.drawn, *([] if "forks" in kinds else [forks(self._recording)])]
+        prepared = [*page.prepared, _links({"type": "links"}), self._times({"type": "times"})]
         if self._rows:
-            extras.append(self._ways().drawn(self._rows))
-        if self.position is not None:
-            extras.append(self._times())
+            prepared.append(self._ways().drawn(self._rows, {"type": "edges", "rows": self._rows}))
         state = {**page.state, "drawn_as": self.drawn_as}
-        return dataclasses.replace(page, state=state, drawn=[*page.drawn, *extras])
+        return dataclasses.replace(page, state=state, drawn=drawn, prepared=prepared)
 
 
-def _links(request: Any = None) -> _wire.Message:
+def _links(request: Any) -> _wire.Message:
     """Return the `links` message: the script that draws nodes and links."""
     return _wire.packed("links", {"script": (STATIC / "links.js").read_text("utf-8")}, request=request)
 

@@ -31,7 +31,7 @@ export class Causes {
   /** Asks for the edges of other rows: after what else the page asks, and not again before it was answered. */
   ask(rows: readonly number[]): void {
     this.#rows = rows;
-    this.take(null);
+    this.#take(null);
     clearTimeout(this.#timer);
     if (rows.length > 0 && !this.#waiting) this.#timer = setTimeout(this.#send);
   }
@@ -40,18 +40,18 @@ export class Causes {
     const rows = this.#rows;
     const done = (edges: Packed | null) => {
       this.#waiting = undefined;
-      if (rows === this.#rows) this.take(edges);
+      if (rows === this.#rows) this.#take(edges);
       else this.ask(this.#rows);
     };
     // Without a kernel there is only what was saved.
     this.#waiting = this.model.fetch({ type: "edges", rows }, done, () => done(this.#edges));
   };
 
-  readonly take = (edges: Packed | null): void => {
+  #take(edges: Packed | null): void {
     this.#edges = edges;
     this.#drawn = [];
     this.changed();
-  };
+  }
 
   paint(context: Context, picture: Picture, theme: Theme, height: number): void {
     this.#drawn = [];

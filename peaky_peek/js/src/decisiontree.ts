@@ -45,9 +45,6 @@ export class DecisionTreeView extends TreeView {
 
   receive(packed: Packed): void {
     const { scene } = this;
-    if (packed.kind === "edges") this.#causes.take(packed);
-    if (packed.kind === "times") this.#times?.know(packed);
-    if (packed.kind === "links") this.#load(packed);
     if (packed.kind !== "forks" || !scene) return;
     scene.forks = { ...packed.columns, lists: packed.texts.lists } as unknown as Forks;
     this.measure();

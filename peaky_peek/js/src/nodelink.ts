@@ -10,7 +10,7 @@ import type { Numbers, Texts } from "./packed";
 /** What the kernel knows of the decisions of a session. */
 export interface Forks {
   row: Numbers;
-  /** Row of the step that each chose, and of the answer that it was read from; -1 for none. */
+  /** How many rows after each what it chose is, and before it the answer that it was read from; 0 for none. */
   chosen: Numbers;
   asked: Numbers;
   /** How many alternatives there were, and which of `lists` has the first of them, as lines. */
@@ -106,12 +106,13 @@ export class NodeLink {
 
   #hang(forks: Forks, shown: Int32Array, ghosts: Int32Array): void {
     for (let fork = 0; fork < forks.row.length; fork++) {
-      const [row, chosen, asked] = [forks.row[fork], forks.chosen[fork], forks.asked[fork]];
+      const row = forks.row[fork];
       if (!(shown[row] >= 0)) continue;
       if (forks.count[fork] > 0) ghosts[row] = fork;
+      const [chosen, asked] = [row + forks.chosen[fork], row - forks.asked[fork]];
       // What comes later never holds what came before, whatever was sent.
       if (chosen > row && shown[chosen] >= 0) this.up[chosen] = row;
-      if (asked >= 0 && asked < row && shown[asked] >= 0) this.up[row] = asked;
+      if (asked < row && shown[asked] >= 0) this.up[row] = asked;
     }
   }
 

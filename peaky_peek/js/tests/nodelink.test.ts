@@ -14,8 +14,8 @@ import { type Forks, NodeLink } from "../src/nodelink";
 const PARENT = [-1, 0, 0, 0, 3, 0, 0];
 const forks = (more: Partial<Forks> = {}): Forks => ({
   row: Int32Array.of(2, 6),
-  chosen: Int32Array.of(3, -1),
-  asked: Int32Array.of(1, 5),
+  chosen: Uint16Array.of(1, 0),
+  asked: Uint16Array.of(1, 1),
   count: Uint16Array.of(2, 1),
   list: Uint32Array.of(0, 0),
   lists: { length: 1, at: () => "one\ntwo" },
@@ -66,7 +66,7 @@ test("what is folded away or filtered out has no place, and what it chose hangs 
 });
 
 test("forks that cannot be do no harm", () => {
-  const wild = forks({ row: Int32Array.of(2, 99), chosen: Int32Array.of(1, 3), asked: Int32Array.of(6, -7) });
+  const wild = forks({ row: Int32Array.of(2, 99), chosen: Int32Array.of(-1, 3), asked: Int32Array.of(-4, 7) });
   const layout = laid(outline(), wild);
   expect(layout.count).toBe(8);
   expect([...layout.up]).toEqual(PARENT);
@@ -93,8 +93,8 @@ function random(n: number, seed: number): [Outline, Forks] {
   const row = Int32Array.from({ length: n >> 2 }, (_, at) => 4 * at + below(4));
   const forked = forks({
     row,
-    chosen: row.map((one) => one + below(12) - 3),
-    asked: row.map((one) => one - below(12) + 3),
+    chosen: row.map(() => below(12) - 3),
+    asked: row.map(() => below(12) - 3),
     count: new Uint16Array(row.length).map(() => below(4)),
     list: new Uint32Array(row.length),
   });
