@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from peaky_peek.encoding import as_text
+
 _TOKEN = re.compile(r"""[-+$€£]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|[^\s"'(){}\[\]<>,;=|`*!?\\]+""")
 _NUMBER = re.compile(r"[-+$€£#]?(\d+(?:\.\d+)?)%?")
 _WORD = re.compile(r"[^\W\d_]{4,}")
@@ -32,7 +34,7 @@ def texts_in(value: Any) -> Iterator[str]:
         elif isinstance(one, (list, tuple)):
             stack += reversed(one)
         elif isinstance(one, (int, float)) and not isinstance(one, bool):
-            yield repr(one)
+            yield as_text(one)
 
 
 def values_in(value: Any) -> list[str]:

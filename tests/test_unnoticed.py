@@ -11,6 +11,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 import weakref
 from typing import Any
 
@@ -115,11 +116,8 @@ class Quitter:
 ODD: tuple[Any, ...] = (Nameless(), Quitter(), Shy(), Undecided(), 10**5000, "text", [], {1: 2}, np.zeros((2, 2)))
 
 
-@pytest.mark.parametrize("number", range(len(ODD)))
-def test_a_value_of_any_kind_anywhere_loses_no_event_and_spoils_no_frame(number: int, monkeypatch: Any) -> None:
-    odd = ODD[number]  # not as a parameter: pytest would look at it
-    monkeypatch.setattr(faults, "strict", False)
-    before = pp.status()["lost"]
+def record_odd(odd: Any) -> None:
+    """Record a session that has the value wherever a value can be."""
     with pp.trace_session("odd") as ctx:
         ctx.record_decision(odd, confidence=odd, chosen_action=odd, evidence=odd, alternatives=odd)
         ctx.record_tool_call(odd, odd, call_id=odd)
@@ -130,6 +128,14 @@ def test_a_value_of_any_kind_anywhere_loses_no_event_and_spoils_no_frame(number:
         ctx.record_error(odd, odd, odd)
         ctx.record_decision(data=odd, metadata=odd, name=odd, agent=odd, importance=odd, timestamp=odd, status=odd)
         ctx.outcome(odd, score=odd, note=odd)
+
+
+@pytest.mark.parametrize("number", range(len(ODD)))
+def test_a_value_of_any_kind_anywhere_loses_no_event_and_spoils_no_frame(number: int, monkeypatch: Any) -> None:
+    odd = ODD[number]  # not as a parameter: pytest would look at it
+    monkeypatch.setattr(faults, "strict", False)
+    before = pp.status()["lost"]
+    record_odd(odd)
     assert pp.status()["lost"] == before
     assert len(pp.events("odd", data=True)) == 10
     assert (len(pp.llm_calls("odd")), len(pp.decisions("odd"))) == (1, 2)
@@ -139,6 +145,26 @@ def test_a_value_of_any_kind_anywhere_loses_no_event_and_spoils_no_frame(number:
     assert pp.status()["notices"] == []
     assert "odd" in repr(pp.tree("odd"))
     assert pp.tree("odd").to_html(os.devnull)
+
+
+@pytest.mark.parametrize("number", range(len(ODD)))
+def test_a_value_of_any_kind_anywhere_spoils_no_analysis_and_no_view(number: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr(faults, "strict", False)
+    for _ in range(2):
+        record_odd(ODD[number])
+    monkeypatch.setattr(faults, "strict", True)
+    for ask in (pp.causes, pp.failures, pp.alerts, pp.checkpoints, pp.lint):
+        assert list(ask("odd").columns)
+    for kind in ("tree", "causal", "agents"):
+        assert pp.graph("odd", kind=kind)
+    for view in (pp.debugger, pp.conversation, pp.timeline, pp.safety, pp.clusters):
+        assert view().to_html(os.devnull)
+    assert pp.diff(-2, -1).to_html(os.devnull)
+    assert len(pp.search("type:error")) == 2
+    assert pp.live("odd").to_html(os.devnull)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pp.PeekWarning)  # of what is no JSON, only the text comes back
+        assert pp.restore("odd").messages is not None
 
 
 def test_values_of_the_wrong_kind_lose_no_event_and_reach_no_caller(monkeypatch: pytest.MonkeyPatch) -> None:

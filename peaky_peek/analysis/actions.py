@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from peaky_peek.encoding import encode
+from peaky_peek.encoding import as_text, encode
 from peaky_peek.events import Event, PolicyViolation, Refusal, SafetyCheck, ToolCall, ToolResult
 from peaky_peek.store.dtypes import SCHEMA
 
@@ -39,7 +39,7 @@ class Action:
     @property
     def check(self) -> SafetyCheck | None:
         """The strictest check; of several the last."""
-        return max(reversed(self.checks), key=lambda one: _STRICTNESS.get(str(one.outcome), 0), default=None)
+        return max(reversed(self.checks), key=lambda one: _STRICTNESS.get(as_text(one.outcome), 0), default=None)
 
     @property
     def result(self) -> ToolResult | None:

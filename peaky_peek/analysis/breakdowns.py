@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from peaky_peek.analysis.findings import Finding, brief
 from peaky_peek.analysis.trace import Trace
+from peaky_peek.encoding import as_text
 from peaky_peek.events import Decision, Error, Event, LLMResponse, ToolCall
 
 _OUTSIDE = re.compile(
@@ -47,7 +48,7 @@ def exceptions(trace: Trace, symptom: Event) -> Iterator[Finding]:
     steps = (one for one in reversed(trace.events) if isinstance(one, (Decision, LLMResponse, ToolCall)))
     step = next((one for one in steps if trace.at(one) < trace.at(symptom)), None)
     if step is not None:
-        raised = f"{symptom.error_type or 'error'}: {brief(symptom.error_message or '')}"
+        raised = f"{as_text(symptom.error_type or 'error')}: {brief(symptom.error_message or '')}"
         yield Finding(
             event=trace.responsible(step),
             mechanism="step before the exception",

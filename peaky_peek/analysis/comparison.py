@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from peaky_peek import steps as stepping
 from peaky_peek.analysis.dialogue import lines
+from peaky_peek.encoding import as_text
 from peaky_peek.events import Decision, Event, PolicyViolation, PromptPolicy, Refusal, SafetyCheck, ToolCall
 from peaky_peek.store import dtypes, reader
 from peaky_peek.store.bulk import without_collection
@@ -83,7 +84,7 @@ def measures(db: Database, session_id: str) -> dict[str, float | None]:
     checks = [one for one in events if isinstance(one, SafetyCheck)]
     models = steps[steps["event_type"] == "llm_request"]
     latencies = models["duration_ms"].dropna().tolist()
-    tools = [str(one.tool_name or one.name) for one in events if isinstance(one, ToolCall)]
+    tools = [as_text(one.tool_name or one.name) for one in events if isinstance(one, ToolCall)]
     said = [line for line in lines(db, ids) if line.role in ("user", "assistant", "turn") and line.text.strip()]
     told: dict[str, list[str]] = defaultdict(list)
     for line in said:
@@ -134,10 +135,10 @@ def _escalates(one: Event) -> bool:
     """Tell whether an event goes to a person or up. A call that a decision chose counts once: as the call."""
     if isinstance(one, ToolCall):
         handoff = one.metadata.get("handoff")
-        target = str(handoff.get("to") or "") if isinstance(handoff, dict) else ""
-        return bool(_ESCALATES.search(f"{one.tool_name or one.name} {target}"))
+        target = as_text(handoff.get("to") or "") if isinstance(handoff, dict) else ""
+        return bool(_ESCALATES.search(f"{as_text(one.tool_name or one.name)} {target}"))
     is_own = isinstance(one, Decision) and one.metadata.get("derived") is not True
-    return is_own and bool(_ESCALATES.search(str(one.chosen_action)))  # type: ignore[attr-defined]
+    return is_own and bool(_ESCALATES.search(as_text(one.chosen_action)))  # type: ignore[attr-defined]
 
 
 def _is_grounded(one: Decision) -> bool:

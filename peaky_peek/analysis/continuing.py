@@ -79,7 +79,8 @@ def _body(db: Database, asked: LLMRequest) -> tuple[dict[str, Any], str]:
         if key is not None:
             return body, key
     messages = asked.messages if isinstance(asked.messages, list) else [asked.messages] * bool(asked.messages)
-    known = {"model": asked.model, "messages": messages, "tools": asked.tools, **(asked.settings or {})}
+    settings = asked.settings if isinstance(asked.settings, dict) else {}
+    known = {"model": asked.model, "messages": messages, "tools": asked.tools, **settings}
     return {name: value for name, value in known.items() if value is not None}, "messages"
 
 
@@ -101,7 +102,7 @@ def _told(moments: Moments, asked: LLMRequest, position: int) -> tuple[LLMRespon
         return None
     wanted = list(calls.tool_requests(answer.tool_calls))
     if all(call.call_id is not None and call.call_id in found for call in wanted):
-        return answer, [found[str(call.call_id)] for call in wanted]
+        return answer, [found[as_text(call.call_id)] for call in wanted]
     by_name = [next((one for one in results if one.tool_name == call.name), None) for call in wanted]
     told = [one for one in by_name if one is not None and len({call.name for call in wanted}) == len(wanted)]
     return (answer, told) if len(told) == len(wanted) else None

@@ -107,7 +107,7 @@ def _messages(events: list[Event], said_by: dict[str, str | None]) -> Iterator[L
     """Yield what was said to models and by them; `said_by` learns who said each text first."""
     answered = _answered(events)
     for event, index, message in calls.said(events):
-        role = str(message.get("role") or "user")
+        role = as_text(message.get("role") or "user")
         role = _ROLE_OF.get(role, role if role in ROLES else "user")
         results = _results(message)
         if results and results <= answered:
@@ -140,7 +140,7 @@ def _answered(events: list[Event]) -> set[str]:
             for call in calls.tool_requests(event.tool_calls):
                 asked[call.name or ""].append(call.call_id or call.name or "")
         elif isinstance(event, ToolCall):
-            waiting = asked[str(event.tool_name or event.name)]
+            waiting = asked[as_text(event.tool_name or event.name)]
             known = event.call_id if isinstance(event.call_id, str) else None
             if known is not None and known in waiting:
                 waiting.remove(known)
@@ -149,14 +149,14 @@ def _answered(events: list[Event]) -> set[str]:
             if known is not None:
                 id_of[event.id] = known
         elif isinstance(event, ToolResult):
-            found.add(id_of.get(event.parent_id or "", str(event.call_id)))
+            found.add(id_of.get(event.parent_id or "", as_text(event.call_id)))
     return found
 
 
 def _results(message: dict[str, Any]) -> set[str]:
     """Return the ids of the calls that a message holds the results of, or their tools where there are no ids."""
     if message.get("role") in ("tool", "function"):
-        return {str(message.get("tool_call_id") or message.get("name"))}
+        return {as_text(message.get("tool_call_id") or message.get("name"))}
     parts = calls.parts_of(message)
     found = set()
     for part in parts if isinstance(parts, list) else []:
@@ -164,9 +164,9 @@ def _results(message: dict[str, Any]) -> set[str]:
             return set()
         result = part.get("functionResponse")
         if part.get("type") == "tool_result":
-            found.add(str(part.get("tool_use_id")))
+            found.add(as_text(part.get("tool_use_id")))
         elif isinstance(result, dict):
-            found.add(str(result.get("id") or result.get("name")))
+            found.add(as_text(result.get("id") or result.get("name")))
         else:
             return set()
     return found

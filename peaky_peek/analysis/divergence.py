@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from peaky_peek.analysis.changes import Change, changes
 from peaky_peek.analysis.contents import Run, comparable
 from peaky_peek.analysis.differences import Differences
+from peaky_peek.encoding import as_text
 from peaky_peek.events import LLMRequest
 from peaky_peek.store import calls, reader
 from peaky_peek.values import texts_in
@@ -177,7 +178,7 @@ def _named(run: Run, row: int) -> str:
 def choice(run: Run, row: int) -> str:
     """Return what a model or an agent decided to do."""
     did = run.contents[row].did
-    called = [str(call.get("name")) for call in did.get("tool_calls", ()) if isinstance(call, dict)]
+    called = [as_text(call.get("name")) for call in did.get("tool_calls", ()) if isinstance(call, dict)]
     if called:
         return " and ".join(called)
     if run.kind(row) == "decision":
@@ -209,7 +210,7 @@ def _cause(db: Database, found: Differences, row: int, i: int | None, j: int | N
     telling = [at for at in earlier if any(_stands_in(said, text) for text in _different(found, at))]
     cause, note = _first(found, telling or earlier, "its input", said)
     if cause is None:
-        role = str((differs[1] or differs[0]).get("role"))
+        role = as_text((differs[1] or differs[0]).get("role"))
         note = f"; its input differs in the {_ROLES.get(role, 'conversation')}"
     return cause, note
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from peaky_peek import store
 from peaky_peek.analysis.changes import Change, changes, is_same
 from peaky_peek.analysis.moments import saved_in
+from peaky_peek.encoding import as_text
 from peaky_peek.errors import NotRestorable
 from peaky_peek.events import (
     AgentStart,
@@ -188,13 +189,13 @@ def _ends(event: Event, begun: set[str]) -> bool:
 def _sign(event: Event) -> tuple[str, ...]:
     """Return what makes it the same step, whatever it says."""
     if isinstance(event, LLMResponse):
-        return (event.kind, *sorted(str(call.name) for call in calls.tool_requests(event.tool_calls)))
+        return (event.kind, *sorted(as_text(call.name) for call in calls.tool_requests(event.tool_calls)))
     if isinstance(event, Decision):
-        return event.kind, str(event.chosen_action)
+        return event.kind, as_text(event.chosen_action)
     if isinstance(event, Error):
-        return event.kind, str(event.error_type)
+        return event.kind, as_text(event.error_type)
     if isinstance(event, ToolResult):
-        return event.kind, str(event.tool_name or event.name)
+        return event.kind, as_text(event.tool_name or event.name)
     return event.kind, event.name
 
 
@@ -217,7 +218,7 @@ def _content(event: Event) -> Any:
 def _named(event: Event) -> str:
     kind = event.kind.replace("_", " ")
     if isinstance(event, LLMResponse):
-        names = ", ".join(str(call.name) for call in calls.tool_requests(event.tool_calls))
+        names = ", ".join(as_text(call.name) for call in calls.tool_requests(event.tool_calls))
         return f"an answer that calls {names}" if names else "an answer"
     if isinstance(event, ToolResult) and event.failed:
         kind = "failed tool result"

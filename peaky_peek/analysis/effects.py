@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from peaky_peek.encoding import as_text
 from peaky_peek.events import ToolCall
 from peaky_peek.store.dtypes import SCHEMA
 
@@ -59,8 +60,8 @@ def effect_of(call: ToolCall) -> str | None:
         return None
     told = call.metadata.get("effect")
     if told in EFFECTS:
-        return str(told)
-    named = _by_name(str(call.tool_name or call.name))
+        return as_text(told)
+    named = _by_name(as_text(call.tool_name or call.name))
     if named == "execute" and _only_reads(call.arguments):
         named = "read"
     hints = call.metadata.get("annotations") or call.data.get("annotations")

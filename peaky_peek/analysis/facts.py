@@ -13,6 +13,7 @@ import orjson
 from peaky_peek.analysis.findings import Finding, brief, quoted
 from peaky_peek.analysis.trace import Trace, said, words
 from peaky_peek.causality import told
+from peaky_peek.encoding import as_text
 from peaky_peek.events import AgentTurn, Event, LLMRequest, LLMResponse, ToolResult
 from peaky_peek.values import texts_in, values_in, words_in
 
@@ -211,11 +212,11 @@ def _measured(result: Any) -> Iterator[tuple[str, str, str]]:
 def _numbers(arguments: Any) -> Iterator[tuple[str, str]]:
     for key, value in arguments.items() if isinstance(arguments, dict) else ():
         if isinstance(value, (int, float)) and not isinstance(value, bool):
-            yield str(key), f"{value:.12g}"
+            yield as_text(key), f"{value:.12g}"
 
 
 def _unit_of(key: Any) -> tuple[str, str]:
-    for part in reversed(str(key).lower().split("_")):
+    for part in reversed(as_text(key).lower().split("_")):
         if part in _UNITS:
             return _UNITS[part], part
     return "", ""

@@ -84,7 +84,7 @@ class Guard:
         action.checks += self._named.pop(action.name or "", [])
 
     def _returned(self, result: ToolResult) -> None:
-        action = self._calls.get(result.parent_id or "") or self._calls.get(str(result.call_id))
+        action = self._calls.get(result.parent_id or "") or self._calls.get(as_text(result.call_id))
         if action is None:
             name = as_text(result.tool_name or result.name)
             action = Action(name, effect_of(ToolCall(**_place(result), tool_name=name)), None, [result])
@@ -112,7 +112,7 @@ class Guard:
         if action.effect not in (None, "read"):
             self._last_done = action
             self._done_with.update(dict.fromkeys(values(action.arguments), action))
-            self._done_under.update({str(one.policy_name): action for one in action.checks if not one.failed})
+            self._done_under.update({as_text(one.policy_name): action for one in action.checks if not one.failed})
 
     def _checked(self, check: SafetyCheck) -> None:
         name = _called_in(check.blocked_action) or _asked_in(check.evidence)
@@ -142,7 +142,7 @@ class Guard:
 
     def _violated(self, violation: PolicyViolation) -> None:
         """Find what broke a policy: the action it is in, one with its values, one that the policy let through."""
-        policy = str(violation.policy_name)
+        policy = as_text(violation.policy_name)
         stopped = self._stopped.by_policy.get(policy)
         shared = [self._done_with[value] for value in values(violation.details) if value in self._done_with]
         action = self._around(violation) or (shared[-1] if shared else self._done_under.get(policy))
@@ -186,7 +186,7 @@ class Guard:
 
     def _same_again(self, event: SafetyCheck | Refusal, name: str | None) -> Action | None:
         """Return the action that the same policy has just stopped: a refusal follows its check."""
-        last = self._stopped.by_policy.get(str(event.policy_name))
+        last = self._stopped.by_policy.get(as_text(event.policy_name))
         same = last is not None and last.name == (name or last.name) and self._actions[-1] is last
         return last if same and event.policy_name is not None else None
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from peaky_peek.analysis.actions import Action
 from peaky_peek.analysis.effects import words
+from peaky_peek.encoding import as_text
 
 _NAMES = re.compile(r"[\w.@/:-]{4,}")
 _MOST_VALUES, _LONGEST = 200, 2_000
@@ -24,7 +25,7 @@ class Stopped:
     def add(self, action: Action, policy: str | None, named: str | None) -> None:
         """Remember a stopped action."""
         if policy is not None:
-            self.by_policy[str(policy)] = action
+            self.by_policy[as_text(policy)] = action
         self._by_value.update(dict.fromkeys(values([action.arguments, named]), action))
         self._by_word.update({word: action for word in words(action.name or "") if len(word) > 3})
 

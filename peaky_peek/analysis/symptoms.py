@@ -9,6 +9,7 @@ from itertools import islice
 from peaky_peek.analysis.findings import Finding, brief, denies, quoted
 from peaky_peek.analysis.trace import Trace, said
 from peaky_peek.causality import told
+from peaky_peek.encoding import as_text
 from peaky_peek.events import AgentEnd, AgentTurn, BehaviorAlert, Error, Event, LLMResponse, PolicyViolation, ToolResult
 
 _WORST = (PolicyViolation, Error, BehaviorAlert, ToolResult)
@@ -56,7 +57,7 @@ def symptom(trace: Trace, findings: Iterable[Finding] = ()) -> Symptom | None:
 def in_words(event: Event) -> str:
     """Return what an event shows, as a clause."""
     if isinstance(event, Error):
-        return f"{event.error_type or 'error'}: {brief(event.error_message or '')}"
+        return f"{as_text(event.error_type or 'error')}: {brief(event.error_message or '')}"
     if isinstance(event, ToolResult):
         return (
             f"{event.name} failed: {brief(event.error)}"
@@ -64,7 +65,8 @@ def in_words(event: Event) -> str:
             else f"{event.name} answered {brief(event.result)}"
         )
     if isinstance(event, PolicyViolation):
-        return f"{event.policy_name or 'a policy'} was violated: {brief(event.violation_type or event.details or '')}"
+        policy = as_text(event.policy_name or "a policy")
+        return f"{policy} was violated: {brief(event.violation_type or event.details or '')}"
     if isinstance(event, (LLMResponse, AgentEnd)):
         return f"the answer is {quoted(said(event))}"
     return f"{event.name}: {brief(said(event))}"

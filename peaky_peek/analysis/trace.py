@@ -12,6 +12,7 @@ import numpy as np
 
 from peaky_peek import causality
 from peaky_peek.analysis.effects import effect_of
+from peaky_peek.encoding import as_text
 from peaky_peek.events import Decision, Event, LLMResponse, ToolCall, ToolResult
 from peaky_peek.store import calls, reader
 from peaky_peek.values import texts_in, words_in
@@ -37,7 +38,7 @@ class Call:
     @property
     def tool(self) -> str:
         """The tool's name."""
-        return self.call.tool_name or self.call.name
+        return tool_of(self.call)
 
     @property
     def is_sound(self) -> bool:
@@ -105,7 +106,7 @@ class Trace:
     def last_worked(self) -> dict[str, int]:
         """The row of the last sound result of each tool."""
         results = (one for one in self.events if isinstance(one, ToolResult) and not one.failed and one.suspect is None)
-        return {one.tool_name or one.name: self.at(one) for one in results}
+        return {tool_of(one): self.at(one) for one in results}
 
     @cached_property
     def last_answered(self) -> dict[str | None, int]:
@@ -119,7 +120,7 @@ class Trace:
     def is_made_good(self, result: ToolResult) -> bool:
         """Tell whether what a tool could not do was done later: by the same tool or, if it only reads, by any."""
         row, call = self.at(result), self.call_of.get(result.id)
-        if self.last_worked.get(result.tool_name or result.name, -1) > row:
+        if self.last_worked.get(tool_of(result), -1) > row:
             return True
         return call is not None and effect_of(call.call) == "read" and self._last_sound > row
 
@@ -168,6 +169,11 @@ def read(db: Database, session_id: str) -> Trace:
 def said(event: Event) -> str:
     """Return what an event tells, as text."""
     return " ".join(texts_in(causality.told(event)))
+
+
+def tool_of(event: ToolCall | ToolResult) -> str:
+    """Return the name of a tool, as text whatever was recorded."""
+    return as_text(event.tool_name or event.name)
 
 
 def answer(result: ToolResult) -> Any:

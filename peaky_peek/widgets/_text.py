@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from typing import Any
+
+from peaky_peek.encoding import as_text
 
 LONG = 4_000
 """Characters of a text that are shown before it is cut."""
@@ -33,8 +36,9 @@ def _shown(match: re.Match[str]) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def one_line(text: str, limit: int = 120) -> str:
-    """Return the beginning of `text` as one visible line of at most `limit` characters."""
+def one_line(text: Any, limit: int = 120) -> str:
+    """Return the beginning of `text` as one visible line of at most `limit` characters; anything may be recorded."""
+    text = text if isinstance(text, str) else as_text(text)
     line = " ".join(visible(text[: 4 * limit]).split())
     cut = len(line) > limit or len(text) > 4 * limit
     return f"{line[: limit - 1].rstrip()}…" if cut else line
