@@ -86,6 +86,14 @@ def test_the_worst_comes_first_with_how_bad_how_often_and_since_when(
     assert clusters(page).nth(2).locator(".pp-infrastructure").inner_text() == "infrastructure"
 
 
+@pytest.mark.parametrize("width", [800, 1000, 1250, 1600])
+def test_what_failed_has_the_room_before_how_often(width: int, page: Page, tmp_path: Path, shop: Database) -> None:
+    show(page, tmp_path, width=width)
+    name = clusters(page).first.locator(".pp-wide").bounding_box()
+    assert name is not None
+    assert name["width"] > 360
+
+
 def test_a_click_selects_the_failures_for_python_and_opens_the_representative(
     page: Page, tmp_path: Path, shop: Database
 ) -> None:
