@@ -46,6 +46,16 @@ def test_long_dull_stretches_are_told_in_a_few_words(store: Database) -> None:
     assert frame["start"].tolist() == [0, 1, 61, 63, 124]
 
 
+def test_a_run_in_which_nothing_stands_out_is_shown_whole(store: Database) -> None:
+    run = Run("calm")
+    agent = run.add(AgentStart, "reader")
+    for _ in range(20):
+        run.add(ToolCall, "read_file", agent, tool_name="read_file", importance=0.4)
+    run.add(AgentEnd, "reader", agent)
+    frame = segments(moments_of(run.save(store)))
+    assert (frame["dull"].tolist(), frame["events"].tolist()) == ([False], [22])
+
+
 def test_the_failure_is_the_first_marker_and_stands_out_with_its_call(store: Database) -> None:
     moments = long_run(store)
     first = markers(moments).iloc[0]

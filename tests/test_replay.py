@@ -130,9 +130,10 @@ def test_dull_stretches_are_folded_in_full_and_stepped_through(store: Database) 
     for number in range(30):
         request = run.add(LLMRequest, "gpt", importance=0.2)
         run.add(LLMResponse, "gpt", request, content=str(number), importance=0.2)
+    run.add(Checkpoint, "saved", state={})
     replay = pp.replay(run.save(store))
     assert column(replay._stretches(), "start") == [2]
-    assert column(replay._stretches(), "stop") == [58]
+    assert column(replay._stretches(), "stop") == [60]
     replay.position = 4
     replay.step()
     assert replay.position == 5

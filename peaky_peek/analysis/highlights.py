@@ -36,8 +36,15 @@ def standing_out(moments: Moments) -> Mask:
     """Return which events stand out: failures, suspects, checkpoints, breakpoints, drifts, and what is important.
 
     A decision that an agent recorded stands out; one that was read from an answer is as dull as the call it tells of.
-    Of a step that stands out both ends do.
+    Of a step that stands out both ends do. So do the first and the last event.
     """
+    found = _remarkable(moments)
+    if len(found):
+        found[[0, -1]] = True
+    return _both_ends(moments, found)
+
+
+def _remarkable(moments: Moments) -> Mask:
     numbers = moments.columns.numbers
     found = numbers["failed"] | pd.notna(moments.columns.texts["suspect"])
     found |= np.isin(numbers["event_type"], [_CHECKPOINT, _DRIFT])
@@ -45,9 +52,7 @@ def standing_out(moments: Moments) -> Mask:
     for kind in ("decision", "breakpoint"):
         at = moments.stepper.positions[kind]
         found[at] |= ~numbers["derived"][at]
-    if len(found):
-        found[[0, -1]] = True
-    return _both_ends(moments, found)
+    return found
 
 
 def markers(moments: Moments, count: int = 200) -> pd.DataFrame:
@@ -91,6 +96,8 @@ def markers(moments: Moments, count: int = 200) -> pd.DataFrame:
 def segments(moments: Moments, at_least: int = _DULL) -> pd.DataFrame:
     """Return the session as stretches, one after the other: dull ones, which a replay passes over, and the rest.
 
+    Where nothing stands out but the ends, nothing is dull either: passed over, all of it would be.
+
     Args:
         moments: of the session.
         at_least: how many events in a row must be dull to be a stretch of their own.
@@ -99,7 +106,7 @@ def segments(moments: Moments, at_least: int = _DULL) -> pd.DataFrame:
         One row per stretch: start and stop (positions, the stop excluded), dull, events, and of dull ones a summary:
         what was done there how often.
     """
-    dull = ~standing_out(moments)
+    dull = ~standing_out(moments) & _remarkable(moments).any()
     edges = np.flatnonzero(np.diff(dull, prepend=False, append=False)).reshape(-1, 2)
     edges = edges[edges[:, 1] - edges[:, 0] >= at_least]
     bounds = [0, *edges.ravel().tolist(), len(moments)]
