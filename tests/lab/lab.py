@@ -30,6 +30,8 @@ FOLDERS = {
     "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
 }
 QUIET = {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True}
+WHOLE = {"windowingMode": "none"}
+"""Cells that are out of sight stay in the page, so that a test finds them."""
 OPTIONS = [
     "--no-browser",
     "--allow-root",
@@ -64,6 +66,9 @@ def jupyterlab(folder: Path, browser: Browser) -> Iterator[Lab]:
     settings = folder / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True)
     (settings / "notification.jupyterlab-settings").write_text(json.dumps(QUIET))
+    cells = folder / "settings" / "@jupyterlab" / "notebook-extension"
+    cells.mkdir(parents=True)
+    (cells / "tracker.jupyterlab-settings").write_text(json.dumps(WHOLE))
     notebooks = folder / "notebooks"
     notebooks.mkdir()
     environment = os.environ | {name: str(folder / below) for name, below in FOLDERS.items()}

@@ -19,7 +19,7 @@ def test_the_notebook_on_failures_opens_runs_and_its_list_leads_the_tree(lab: La
     clusters = lab.find("[data-view=clusters] .pp-cluster:not(.pp-labels)")
     clusters.first.wait_for()
     assert clusters.count() == 18  # two of nineteen were merged in the last cells
-    lab.find("[data-view=clusters] .pp-cluster", "asks for seats").scroll_into_view_if_needed()
+    lab.find("[data-view=clusters] .pp-cluster", "asks for seats").hover()
     lab.screenshot("failures")
     lab.find("[data-view=clusters] .pp-cluster", "asks for seats").click()
     lab.wait_for("len(found.selected)", "6")
