@@ -30,6 +30,8 @@ export class Swimlanes {
   /** Milliseconds since the beginning. */
   readonly begin: Float64Array;
   readonly end: Float64Array;
+  /** When all of its level that began no later are over; where none overlap, its own end. */
+  readonly over: Float64Array;
   /** Rows in the order in which they began. */
   readonly inTime: Int32Array;
   /** The place of each row in that order. */
@@ -50,6 +52,7 @@ export class Swimlanes {
       ? Float64Array.from(packed.columns.began)
       : Float64Array.from({ length: rows }, (_, row) => row);
     this.end = new Float64Array(rows);
+    this.over = new Float64Array(rows);
     this.level = new Uint8Array(rows);
     this.lanes = packed
       ? Array.from({ length: packed.texts.lanes.length }, (_, lane) => ({
@@ -138,7 +141,7 @@ export class Swimlanes {
       const ends = until[lane];
       let level = parent >= 0 && this.laneOf[parent] === lane ? Math.min(LEVELS - 1, this.level[parent] + 1) : 0;
       while (level < LEVELS - 1 && ends[level] > this.begin[row]) level++;
-      ends[level] = Math.max(ends[level], this.end[row]);
+      this.over[row] = ends[level] = Math.max(ends[level], this.end[row]);
       this.level[row] = level;
       const { levels } = this.lanes[lane];
       while (levels.length <= level) levels.push([]);

@@ -178,13 +178,13 @@ function weight({ lanes, mask, selected }: Picture, row: number): number {
   return (mask && !mask[row] ? -10 : 0) + (selected.has(row) ? 2.5 : 0) + lanes.rank(row);
 }
 
-/** Of rows that follow each other, the first that is not over by then. */
+/** Of rows that follow each other, the first that is not over by then, or lies over one that is not. */
 export function firstInView(lanes: Swimlanes, rows: readonly number[], moment: number): number {
   let low = 0;
   let high = rows.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (lanes.end[rows[middle]] < moment) low = middle + 1;
+    if (lanes.over[rows[middle]] < moment) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -238,9 +238,10 @@ function paintBar(context: Context, picture: Picture, row: number, place: Place,
     drawSuspect(context, left + 10, y + BAR / 2, 4);
     text += 12;
   }
-  const isInside = right - text > TEXT;
+  const free = Math.min(right, next); // in the last level of a lane bars lie over each other, their names do not
+  const isInside = free - text > TEXT;
   if (!isInside) text = Math.max(text, (isPoint ? x + 5 : right) + 4);
-  const room = (isInside ? right : Math.min(next - 8, width)) - text - 4;
+  const room = (isInside ? free : Math.min(next - 8, width)) - text - 4;
   if (room > TEXT) {
     context.font = `11px ${theme.font}`;
     context.fillStyle = failed ? theme.family.risk : theme.text;

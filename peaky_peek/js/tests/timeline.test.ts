@@ -1,4 +1,4 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Packed } from "../src/packed";
 import { Swimlanes } from "../src/swimlanes";
 import { TimeScale, Warp } from "../src/timescale";
@@ -128,5 +128,59 @@ describe("the scale of a timeline", () => {
     const at = scale.ticks().map(({ x }) => scale.moment(x));
     expect(at.every((moment) => moment <= 100.01 || moment >= 899.99)).toBe(true);
     expect(new TimeScale(new Warp(0)).ticks().length).toBeLessThan(20);
+  });
+});
+
+async function painter(): Promise<typeof import("../src/timepaint")> {
+  const Path = vi.fn(function path() {
+    return new Proxy({}, { get: () => () => undefined });
+  });
+  vi.stubGlobal("Path2D", Path);
+  return await import("../src/timepaint");
+}
+
+describe("what a lane with more at once than it has levels says", () => {
+  it("is never written over itself", async () => {
+    const { paint } = await painter();
+    const steps = Array.from({ length: 12 }, (_, at) => ({ began: at * 4, ms: 50 }));
+    const lanes = lanesOf(steps, [...steps.keys(), ...steps.keys()]);
+    const scale = new TimeScale(new Warp(lanes.total, []));
+    scale.width = 800;
+    const written = new Map<number, { from: number; to: number }[]>();
+    const context = new Proxy({} as Record<string, unknown>, {
+      get: (state, name) => {
+        if (name === "measureText") return (text: string) => ({ width: 6 * text.length });
+        if (name === "fillText")
+          return (text: string, from: number, y: number) => {
+            if (text.startsWith("step"))
+              written.set(y, [...(written.get(y) ?? []), { from, to: from + 6 * text.length }]);
+          };
+        return name in state ? state[name as string] : () => undefined;
+      },
+      set: (state, name, value) => Reflect.set(state, name, value),
+    });
+    const theme = new Proxy({}, { get: (_, name) => (name === "family" ? {} : String(name)) });
+    const picture = { lanes, scale, theme, selected: new Set(), mask: null, gutter: 0, origin: 0, scrolled: 0 };
+    paint(
+      context as never,
+      { ...picture, cursor: -1, hover: -1, focused: false, moment: Number.NaN } as never,
+      800,
+      300,
+    );
+    expect(written.size).toBeGreaterThan(4);
+    for (const row of written.values())
+      for (const [at, { from }] of row.entries()) if (at > 0) expect(from).toBeGreaterThan(row[at - 1].to);
+  });
+
+  it("is in view as long as it lasts, though others that began later are over", async () => {
+    const { firstInView } = await painter();
+    const steps = [
+      { began: 0, ms: 90 },
+      ...Array.from({ length: 20 }, (_, at) => ({ began: 1 + at, ms: at < 5 ? 95 : 1 })),
+    ];
+    const lanes = lanesOf(steps, [...steps.keys(), ...steps.keys()]);
+    const last = lanes.lanes[0].levels[5];
+    const [lasting] = last.filter((row) => lanes.end[row] > 80);
+    expect(last.indexOf(lasting)).toBeGreaterThanOrEqual(firstInView(lanes, last, 60));
   });
 });
