@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 
 import peaky_peek as pp
 from peaky_peek import steps
+from peaky_peek.errors import SessionNotFound
 from peaky_peek.store import Database
 from peaky_peek.store.connection import Connection
 from peaky_peek.widgets import _wire
@@ -427,3 +428,9 @@ def test_the_page_about_it_is_true(tmp_path: Path) -> None:
     code = "\n".join(blocks)
     ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+def test_a_run_that_does_not_exist_is_said_once_and_leaves_no_half_of_a_view(store: Database) -> None:
+    with pytest.raises(SessionNotFound):
+        pp.live("nobody")
+    gc.collect()  # what is raised in there would fail the test: warnings are errors

@@ -61,10 +61,10 @@ class SessionWidget(PeekWidget):
         expanded: bool = True,
         linked: bool = True,
     ) -> None:
+        self._views: set[str] = set()  # before what may raise: a widget that was never made is closed too
         self._recording = self._read(session)
         self._filter: _filter.Filter = ""
         self._mask: NDArray[np.bool_] | None = None
-        self._views: set[str] = set()
         self.linked = linked
         shown = {"_title": self._recording.title(), "_outline": self._recording.outline()}
         super().__init__(height=height, expanded=expanded, **shown)
