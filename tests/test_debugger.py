@@ -72,6 +72,18 @@ def test_it_fills_the_window_and_gives_it_back(page: Page, tmp_path: Path, store
     page.wait_for_function("document.fullscreenElement === null")
 
 
+@pytest.mark.parametrize("width", [400, 1000])
+def test_no_button_lies_on_another(width: int, page: Page, tmp_path: Path, store: Database) -> None:
+    with Bridged():
+        debugger = pp.debugger(Refund("refund").save(store))
+    show_widget(page, debugger, tmp_path, width=width)
+    page.locator(".pp-pane[data-pane=why] .pp-root").wait_for()
+    fill = page.locator(".pp-fill").bounding_box()
+    bad = page.get_by_role("button", name="This run was bad").first.bounding_box()
+    assert fill and bad
+    assert bad["x"] + bad["width"] <= fill["x"] or bad["y"] >= fill["y"] + fill["height"]
+
+
 def test_the_exported_page_brings_the_scripts_of_all_panes(page: Page, tmp_path: Path, store: Database) -> None:
     path = pp.debugger(Refund("refund").save(store)).to_html(tmp_path / "page.html")
     page.goto(path.as_uri())
