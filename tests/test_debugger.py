@@ -80,7 +80,8 @@ def test_no_button_lies_on_another(width: int, page: Page, tmp_path: Path, store
     page.locator(".pp-pane[data-pane=why] .pp-root").wait_for()
     fill = page.locator(".pp-fill").bounding_box()
     bad = page.get_by_role("button", name="This run was bad").first.bounding_box()
-    assert fill and bad
+    assert fill
+    assert bad
     assert bad["x"] + bad["width"] <= fill["x"] or bad["y"] >= fill["y"] + fill["height"]
 
 
