@@ -194,7 +194,8 @@ class Following(Growing):
         inside = {shown}
         while more := {known for known, (around, *_) in run.items() if around in inside and known not in inside}:
             inside |= more
-        self._session_ids += [known for known in run if known in inside and known not in self._session_ids]
+        met = set(self._session_ids)
+        self._session_ids += [known for known in run if known in inside and known not in met]
         return {known: run[known] for known in self._session_ids if known in run}
 
     def _take(self, row: Sequence[Any], news: News) -> None:
