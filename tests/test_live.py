@@ -434,3 +434,21 @@ def test_a_run_that_does_not_exist_is_said_once_and_leaves_no_half_of_a_view(sto
     with pytest.raises(SessionNotFound):
         pp.live("nobody")
     gc.collect()  # what is raised in there would fail the test: warnings are errors
+
+
+def test_an_agent_that_begins_does_not_wait_for_a_view_that_is_busy() -> None:
+    with pp.trace_session("first"):
+        pass
+    view = live()
+    ask(view, HELLO)
+    ended = threading.Event()
+
+    def agent() -> None:
+        with pp.trace_session("second"):
+            ended.set()
+
+    thread = threading.Thread(target=agent)
+    with view._lock:  # as while it reads a large run in another thread of the kernel's
+        thread.start()
+        assert ended.wait(20)
+    thread.join()

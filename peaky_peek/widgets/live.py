@@ -305,7 +305,13 @@ def _wake(session_id: str) -> None:
     for view in list(_views):
         if not view._is_pinned and view._views and view._following.is_over:
             view._expected = session_id
-            view._start()
+            if not view._lock.acquire(blocking=False):  # an agent begins here, and does not wait for a picture
+                threading.Thread(target=view._start, name="peaky-peek-live", daemon=True).start()
+                continue
+            try:
+                view._start()
+            finally:
+                view._lock.release()
 
 
 watching.begun.append(_wake)
