@@ -28,7 +28,6 @@ SOURCE = "peaky_peek"
 """Where the metadata of an output says how it was made."""
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
-_WIDGETS = "application/vnd.jupyter.widget-state+json"
 _AROUND = 96
 """Pixels of headline and footer around a drawing."""
 _OFFLINE = """{%- extends 'lab/index.html.j2' -%}
@@ -58,7 +57,7 @@ class PeekExporter(HTMLExporter):
             for output in cell.get("outputs", []):
                 if _WIDGET in output.get("data", {}):
                     _bring_alive(output)
-        nb.metadata.get("widgets", {}).pop(_WIDGETS, None)
+        nb.metadata.pop("widgets", None)  # their state has no use without the network
         page, resources = super().from_notebook_node(nb, resources, **options)
         return page, resources
 

@@ -31,6 +31,7 @@ def test_the_page_has_live_widgets_and_asks_the_network_for_nothing(
     browser: Browser, tmp_path: Path, store: Database
 ) -> None:
     notebook = saved(pp.tree(Refund("refund").save(store)))
+    notebook.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": {"state": {}}}
     page_text, _ = PeekExporter().from_notebook_node(notebook)
     path = tmp_path / "page.html"
     path.write_text(page_text)

@@ -18,7 +18,7 @@ from peaky_peek.analysis.trace import Trace, read
 from peaky_peek.errors import EventNotFound
 from peaky_peek.events import Event
 from peaky_peek.store import dtypes
-from peaky_peek.store.sessions import resolve
+from peaky_peek.store.sessions import resolve, resolve_many
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,6 +70,8 @@ def causes(session: Any = None, event: Any = None) -> pd.DataFrame:
     """
     db = store.current()
     db.ingest()
+    if session is None and not resolve_many(None, db):  # nothing is recorded yet
+        return dtypes.frame("causes", {name: [] for name in dtypes.SCHEMA["causes"]})
     return frame(diagnose(db, resolve(session, db), None if event is None else str(event)))
 
 

@@ -23,7 +23,7 @@ from peaky_peek.events import (
     ToolResult,
 )
 from peaky_peek.store import calls, dtypes, reader
-from peaky_peek.store.sessions import resolve
+from peaky_peek.store.sessions import resolve, resolve_many
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,6 +157,8 @@ def drift(session: Any = None) -> pd.DataFrame:
     """
     db = store.current()
     db.ingest()
+    if session is None and not resolve_many(None, db):  # nothing is recorded yet
+        return dtypes.frame("drift", {name: [] for name in dtypes.SCHEMA["drift"]})
     run = reader.read_session(db, resolve(session, db))
     if run.forked_from is None:
         raise NotRestorable(f"{run.name or run.session_id} is no restored run: `with pp.restore(...)` begins one.")

@@ -104,16 +104,19 @@ export class Toolbar {
       label.ariaPressed = String(outcome === name);
     }
     if (status) {
-      const mark = STATUS[status as keyof typeof STATUS] ?? "";
-      const badge = element("span", "pp-badge", `${mark} ${status}`.trim());
-      badge.dataset.status = status;
+      // A run that came to its end did not do its task for that: what somebody said of it stands first.
+      const shown = outcome === "fail" ? "failed" : status;
+      const mark = STATUS[shown as keyof typeof STATUS] ?? "";
+      const badge = element("span", "pp-badge", `${mark} ${outcome ? `${status} · ${outcome}` : status}`.trim());
+      badge.dataset.status = shown;
       this.title.append(badge);
     }
     if (name) this.title.append(element("strong", "pp-name", element("bdi", "", name)));
     // Lines break between facts, never inside one.
-    const whole = facts.map((fact) => fact.replaceAll(" ", "\u00a0"));
+    const rest = facts.filter((fact) => !outcome || fact !== `outcome: ${outcome}`);
+    const whole = rest.map((fact) => fact.replaceAll(" ", "\u00a0"));
     const line = element("span", "pp-facts-line", whole.join("\u00a0· "));
-    line.title = facts.join(" · ");
+    line.title = rest.join(" · ");
     this.title.append(line);
   }
 
