@@ -6,35 +6,35 @@ import { oneLine } from "./text";
 import { typeLabel } from "./vocabulary";
 
 export class Reader {
-  private readonly item = element("div", "pp-reader");
+  readonly #item = element("div", "pp-reader");
 
   constructor(tree: HTMLElement) {
-    this.item.id = `pp-${Math.random().toString(36).slice(2)}`;
-    this.item.setAttribute("role", "treeitem");
-    this.item.setAttribute("aria-live", "polite");
+    this.#item.id = `pp-${Math.random().toString(36).slice(2)}`;
+    this.#item.setAttribute("role", "treeitem");
+    this.#item.setAttribute("aria-live", "polite");
     tree.setAttribute("role", "tree");
     tree.setAttribute("aria-label", "Steps of the session");
     tree.setAttribute("aria-multiselectable", "true");
-    tree.setAttribute("aria-activedescendant", this.item.id);
-    tree.append(this.item);
+    tree.setAttribute("aria-activedescendant", this.#item.id);
+    tree.append(this.#item);
   }
 
   read(scene: Scene): void {
     const { outline, cursor } = scene;
     if (outline.count === 0) {
-      this.item.textContent = "";
+      this.#item.textContent = "";
       return;
     }
     const set = (name: string, value: string | number | boolean) =>
-      this.item.setAttribute(`aria-${name}`, String(value));
+      this.#item.setAttribute(`aria-${name}`, String(value));
     set("level", outline.depth[cursor] + 1);
     set("posinset", outline.place[cursor] + 1);
     set("setsize", outline.count);
     set("selected", scene.selected.has(cursor));
     if (outline.hasChildren(cursor)) set("expanded", !outline.isCollapsed(cursor));
-    else this.item.removeAttribute("aria-expanded");
+    else this.#item.removeAttribute("aria-expanded");
     const said = describe(scene, cursor);
-    if (this.item.textContent !== said) this.item.textContent = said;
+    if (this.#item.textContent !== said) this.#item.textContent = said;
   }
 }
 

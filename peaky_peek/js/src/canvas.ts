@@ -9,9 +9,9 @@ export class Surface {
   height = 0;
   /** Milliseconds each of the last frames took to paint. */
   readonly frameTimes: number[] = [];
-  private readonly context = this.element.getContext("2d", { alpha: false }) as Context;
-  private readonly observer: ResizeObserver;
-  private frame = 0;
+  readonly #context = this.element.getContext("2d", { alpha: false }) as Context;
+  readonly #observer: ResizeObserver;
+  #frame = 0;
 
   constructor(
     private readonly box: HTMLElement,
@@ -19,32 +19,33 @@ export class Surface {
     private readonly resized: () => void,
   ) {
     box.append(this.element);
-    this.observer = new ResizeObserver(() => this.measure());
-    this.observer.observe(box);
+    this.#observer = new ResizeObserver(() => this.#measure());
+    this.#observer.observe(box);
   }
 
   /** Asks for a new frame. */
   invalidate(): void {
-    this.frame ||= requestAnimationFrame(() => this.draw());
+    this.#frame ||= requestAnimationFrame(() => this.draw());
   }
 
   close: Unsubscribe = () => {
-    this.observer.disconnect();
-    cancelAnimationFrame(this.frame);
+    this.#observer.disconnect();
+    cancelAnimationFrame(this.#frame);
   };
 
-  private measure(): void {
+  #measure(): void {
     this.width = this.box.clientWidth;
     this.height = this.box.clientHeight;
     this.resized();
     // At once, not in the next frame: a canvas that was resized is blank.
-    cancelAnimationFrame(this.frame);
+    cancelAnimationFrame(this.#frame);
     this.draw();
   }
 
   draw(): void {
-    this.frame = 0;
-    const { element, context, width, height } = this;
+    this.#frame = 0;
+    const { element, width, height } = this;
+    const context = this.#context;
     if (width === 0 || height === 0) return;
     const started = performance.now();
     const ratio = window.devicePixelRatio || 1;

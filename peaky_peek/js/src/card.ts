@@ -40,13 +40,13 @@ export interface Actions {
 
 export class Card {
   readonly element = element("section", "pp-card");
-  private selected: ReadonlySet<number> = new Set();
-  private stop: Unsubscribe | null = null;
+  #selected: ReadonlySet<number> = new Set();
+  #stop: Unsubscribe | null = null;
 
   constructor(private readonly actions: Actions) {
     this.element.setAttribute("aria-label", "Why");
     this.element.setAttribute("aria-live", "polite");
-    this.element.addEventListener("keydown", (event) => this.onKey(event));
+    this.element.addEventListener("keydown", (event) => this.#onKey(event));
   }
 
   /** Asks the kernel, about one step or all of them; until it answers, the question can be taken back. */
@@ -56,11 +56,11 @@ export class Card {
     const again = () => this.ask(model, row, cancelled);
     const cancel = () => {
       this.cancel();
-      this.state("idle", element("p", "pp-dim", "Not looked for."), button("Why?", "Look for causes", again));
+      this.#state("idle", element("p", "pp-dim", "Not looked for."), button("Why?", "Look for causes", again));
       cancelled?.();
     };
-    this.state("working", element("p", "", "Looking for causes…"), button("Cancel", "Stop looking", cancel));
-    this.stop = model.fetch(
+    this.#state("working", element("p", "", "Looking for causes…"), button("Cancel", "Stop looking", cancel));
+    this.#stop = model.fetch(
       request,
       (reply) => this.show(reply.facts as unknown as Facts),
       (sentence) => this.fail(sentence, again),
@@ -70,37 +70,37 @@ export class Card {
   show(facts: Facts): void {
     this.cancel();
     if (facts.state === "clear") {
-      const events = facts.events.map((one) => this.event(one));
-      this.state("clear", element("p", "pp-verdict", facts.says), ...events);
-    } else if (facts.state === "not found") this.state("not found", element("p", "pp-problem", facts.says));
+      const events = facts.events.map((one) => this.#event(one));
+      this.#state("clear", element("p", "pp-verdict", facts.says), ...events);
+    } else if (facts.state === "not found") this.#state("not found", element("p", "pp-problem", facts.says));
     else if (facts.state === "unknown") {
       const missing = facts.missing.map((what) => element("li", "", what));
-      this.state(
+      this.#state(
         "unknown",
-        this.symptom(facts.symptom),
+        this.#symptom(facts.symptom),
         element("p", "pp-verdict", "Nothing recorded tells why. What would:"),
         element("ul", "pp-missing", ...missing),
       );
     } else {
       const others =
         facts.others > 0 ? [element("p", "pp-dim", `${count(facts.others, "weaker cause")} in .frame`)] : [];
-      const causes = facts.causes.map((cause, at) => this.cause(cause, at));
-      this.state("answer", this.symptom(facts.symptom), ...causes, ...others);
+      const causes = facts.causes.map((cause, at) => this.#cause(cause, at));
+      this.#state("answer", this.#symptom(facts.symptom), ...causes, ...others);
     }
-    this.mark();
+    this.#mark();
   }
 
   fail(sentence: string, again: () => void): void {
-    this.state("failed", element("p", "pp-problem", sentence), button("Retry", "Look for causes again", again));
+    this.#state("failed", element("p", "pp-problem", sentence), button("Retry", "Look for causes again", again));
   }
 
   select(rows: readonly number[]): void {
-    this.selected = new Set(rows);
-    this.mark();
+    this.#selected = new Set(rows);
+    this.#mark();
   }
 
   focus(): void {
-    this.stops()[0]?.focus();
+    this.#stops()[0]?.focus();
   }
 
   /** The first place where a row is named, or null. */
@@ -109,21 +109,21 @@ export class Card {
   }
 
   cancel(): void {
-    this.stop?.();
-    this.stop = null;
+    this.#stop?.();
+    this.#stop = null;
   }
 
-  private state(name: string, ...content: HTMLElement[]): void {
+  #state(name: string, ...content: HTMLElement[]): void {
     this.element.dataset.state = name;
     this.element.setAttribute("aria-busy", String(name === "working"));
     this.element.replaceChildren(...content);
   }
 
-  private symptom(shown: Shown): HTMLElement {
-    return element("div", "pp-symptom", element("span", "pp-label", "Symptom"), this.event(shown));
+  #symptom(shown: Shown): HTMLElement {
+    return element("div", "pp-symptom", element("span", "pp-label", "Symptom"), this.#event(shown));
   }
 
-  private cause(cause: Cause, at: number): HTMLElement {
+  #cause(cause: Cause, at: number): HTMLElement {
     const [sure] = cause.confidence.split(/[: ]/);
     const chip = element(
       "span",
@@ -142,23 +142,23 @@ export class Card {
     const fact = (label: string, ...content: HTMLElement[]) =>
       element("div", "pp-fact", element("span", "pp-label", label), element("div", "pp-said", ...content));
     const facts = [
-      fact("Because", ...cause.because.map((one) => this.event(one))),
+      fact("Because", ...cause.because.map((one) => this.#event(one))),
       fact("Against", element("p", "", cause.against)),
       fact("Next", element("p", "", cause.next)),
     ];
     if (cause.confidence !== sure) facts.push(fact("How sure", element("p", "", cause.confidence)));
-    if (cause.way.length > 1) facts.push(fact("Way", this.way(cause.way)));
+    if (cause.way.length > 1) facts.push(fact("Way", this.#way(cause.way)));
     const made = element("details", "pp-cause", head, ...facts);
     made.open = at === 0;
     return made;
   }
 
   /** From the cause to the symptom, one small button for each step. */
-  private way(way: Shown[]): HTMLElement {
-    return element("div", "pp-way", ...way.map((one) => this.event({ ...one, says: "" })));
+  #way(way: Shown[]): HTMLElement {
+    return element("div", "pp-way", ...way.map((one) => this.#event({ ...one, says: "" })));
   }
 
-  private event(shown: Shown): HTMLElement {
+  #event(shown: Shown): HTMLElement {
     const icon = element("span", "pp-icon", shown.icon);
     icon.setAttribute("aria-hidden", "true");
     const made = element("button", "pp-event", icon, element("bdi", "pp-event-name", shown.name));
@@ -174,22 +174,22 @@ export class Card {
     return made;
   }
 
-  private mark(): void {
+  #mark(): void {
     for (const made of this.element.querySelectorAll<HTMLElement>(".pp-event")) {
-      made.ariaPressed = String(this.selected.has(Number(made.dataset.row)));
+      made.ariaPressed = String(this.#selected.has(Number(made.dataset.row)));
     }
   }
 
-  private stops(): HTMLElement[] {
+  #stops(): HTMLElement[] {
     const all = this.element.querySelectorAll<HTMLElement>("summary, button");
     return [...all].filter((one) => one.checkVisibility());
   }
 
   /** The arrows walk from event to event. */
-  private onKey(event: KeyboardEvent): void {
+  #onKey(event: KeyboardEvent): void {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
-    const stops = this.stops();
+    const stops = this.#stops();
     const here = stops.indexOf(document.activeElement as HTMLElement);
     stops[Math.max(0, Math.min(stops.length - 1, here + step))]?.focus();
     event.preventDefault();

@@ -7,9 +7,9 @@ import type { Details } from "./wire";
 
 export class Inspector {
   readonly element = element("aside", "pp-inspector");
-  private readonly content = element("div", "pp-content");
-  private row = -1;
-  private waiting = new Set<Unsubscribe>();
+  readonly #content = element("div", "pp-content");
+  #row = -1;
+  #waiting = new Set<Unsubscribe>();
 
   constructor(
     private readonly model: Model,
@@ -23,8 +23,8 @@ export class Inspector {
     this.element.setAttribute("aria-label", "Selected step");
     this.element.tabIndex = -1;
     const close = button("✕", "Close (Escape)", () => this.hide(), "pp-close");
-    const copy = button("Copy as Python", "Copy what is selected as Python", () => this.copy(), "pp-link pp-copy");
-    this.element.append(this.handle(), close, copy, this.content);
+    const copy = button("Copy as Python", "Copy what is selected as Python", () => this.#copy(), "pp-link pp-copy");
+    this.element.append(this.#handle(), close, copy, this.#content);
   }
 
   get open(): boolean {
@@ -33,9 +33,9 @@ export class Inspector {
 
   show(row: number): void {
     this.element.hidden = false;
-    if (row === this.row) return;
-    this.row = row;
-    this.load();
+    if (row === this.#row) return;
+    this.#row = row;
+    this.#load();
   }
 
   hide(): void {
@@ -46,20 +46,20 @@ export class Inspector {
 
   /** Forgets what is shown, because the rows mean something else now. */
   reset(): void {
-    this.row = -1;
+    this.#row = -1;
     this.close();
-    this.content.replaceChildren();
+    this.#content.replaceChildren();
     this.element.hidden = true;
   }
 
   close: Unsubscribe = () => {
-    for (const stop of this.waiting) stop();
-    this.waiting.clear();
+    for (const stop of this.#waiting) stop();
+    this.#waiting.clear();
   };
 
   /** Puts the Python for the selection on the clipboard, or shows it where there is none. */
-  private copy(): void {
-    const show = (text: string) => this.content.prepend(element("div", "pp-code", text));
+  #copy(): void {
+    const show = (text: string) => this.#content.prepend(element("div", "pp-code", text));
     const ended = this.model.fetch(
       { type: "code" },
       ({ facts }) => {
@@ -69,11 +69,11 @@ export class Inspector {
       },
       show,
     );
-    this.waiting.add(ended);
+    this.#waiting.add(ended);
   }
 
   /** The edge towards the tree, which can be dragged. */
-  private handle(): HTMLElement {
+  #handle(): HTMLElement {
     const handle = element("div", "pp-handle");
     handle.addEventListener("pointerdown", (event) => {
       event.preventDefault();
@@ -87,49 +87,49 @@ export class Inspector {
     return handle;
   }
 
-  private load(): void {
+  #load(): void {
     this.close();
-    const { row } = this;
-    this.content.classList.add("pp-loading");
+    const row = this.#row;
+    this.#content.classList.add("pp-loading");
     const ended = this.model.ask(
       { type: "details", row },
       (details) => details.row === row,
-      (details) => this.fill(details),
-      (sentence) => this.complain(sentence),
+      (details) => this.#fill(details),
+      (sentence) => this.#complain(sentence),
     );
-    this.waiting.add(ended);
+    this.#waiting.add(ended);
   }
 
-  private fill(details: Details): void {
-    const why = this.why(this.row);
-    this.replace(
+  #fill(details: Details): void {
+    const why = this.why(this.#row);
+    this.#replace(
       element("div", "pp-step", details.title),
       element("div", "pp-dim", details.subtitle),
       ...(why ? [button("Why?", "What led to this", why)] : []),
       factList(details.facts),
-      ...details.sections.map((section) => sectionElement(section, this.more, this.go)),
+      ...details.sections.map((section) => sectionElement(section, this.#more, this.go)),
     );
   }
 
-  private complain(sentence: string): void {
-    const retry = button("Retry", "Ask the kernel again", () => this.load());
-    this.replace(element("div", "pp-problem", sentence), retry);
+  #complain(sentence: string): void {
+    const retry = button("Retry", "Ask the kernel again", () => this.#load());
+    this.#replace(element("div", "pp-problem", sentence), retry);
   }
 
-  private replace(...content: HTMLElement[]): void {
-    this.content.classList.remove("pp-loading");
-    this.content.replaceChildren(...content);
+  #replace(...content: HTMLElement[]): void {
+    this.#content.classList.remove("pp-loading");
+    this.#content.replaceChildren(...content);
     this.element.scrollTop = 0;
   }
 
-  private readonly more: More = (path, arrived, failed) => {
-    const { row } = this;
+  readonly #more: More = (path, arrived, failed) => {
+    const row = this.#row;
     const ended = this.model.ask(
       { type: "more", row, path },
       (whole) => whole.row === row && same(whole.path, path),
       ({ text }) => arrived(text),
       failed,
     );
-    this.waiting.add(ended);
+    this.#waiting.add(ended);
   };
 }

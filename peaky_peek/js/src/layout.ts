@@ -30,12 +30,12 @@ export class Outline {
   /** How much each place matters when several share a pixel. */
   readonly rank: Uint8Array;
 
-  private readonly failedBefore: Int32Array;
-  private readonly suspectBefore: Int32Array;
-  private matchedBefore: Int32Array | null = null;
-  private collapsed: Uint8Array;
+  readonly #failedBefore: Int32Array;
+  readonly #suspectBefore: Int32Array;
+  #matchedBefore: Int32Array | null = null;
+  #collapsed: Uint8Array;
   /** What was collapsed before the filter, which opens every way to a match. */
-  private collapsedBeforeFilter: Uint8Array | null = null;
+  #collapsedBeforeFilter: Uint8Array | null = null;
 
   constructor(
     readonly parent: Int32Array,
@@ -50,7 +50,7 @@ export class Outline {
     this.place = new Int32Array(n);
     this.lastChild = new Int32Array(n);
     this.rank = new Uint8Array(n);
-    this.collapsed = new Uint8Array(n);
+    this.#collapsed = new Uint8Array(n);
     let deepest = 0;
     for (let row = 0; row < n; row++) {
       if (parent[row] >= 0) this.depth[row] = this.depth[parent[row]] + 1;
@@ -62,9 +62,9 @@ export class Outline {
       const p = parent[row];
       if (p >= 0) this.end[p] = Math.max(this.end[p], this.end[row]);
     }
-    this.failedBefore = before(n, (row) => (flags[row] & FAILED) !== 0);
-    this.suspectBefore = before(n, (row) => (flags[row] & SUSPECT) !== 0);
-    this.rebuild();
+    this.#failedBefore = before(n, (row) => (flags[row] & FAILED) !== 0);
+    this.#suspectBefore = before(n, (row) => (flags[row] & SUSPECT) !== 0);
+    this.#rebuild();
   }
 
   some(test: (row: number) => boolean): boolean {
@@ -73,21 +73,21 @@ export class Outline {
   }
 
   get filtered(): boolean {
-    return this.matchedBefore !== null;
+    return this.#matchedBefore !== null;
   }
 
   /** Whether the row itself matches the filter, rather than leading to a row that does. */
   matches(row: number): boolean {
-    const matched = this.matchedBefore;
+    const matched = this.#matchedBefore;
     return matched === null || matched[row + 1] > matched[row];
   }
 
   hasChildren(row: number): boolean {
-    return this.wanted(row + 1, this.end[row]) > 0;
+    return this.#wanted(row + 1, this.end[row]) > 0;
   }
 
   isCollapsed(row: number): boolean {
-    return this.collapsed[row] === 1;
+    return this.#collapsed[row] === 1;
   }
 
   /** What a collapsed row hides; null for a row that hides nothing. */
@@ -95,61 +95,61 @@ export class Outline {
     if (!this.isCollapsed(row) || !this.hasChildren(row)) return null;
     const [from, to] = [row + 1, this.end[row]];
     return {
-      rows: this.wanted(from, to),
-      failed: this.failedBefore[to] - this.failedBefore[from],
-      suspect: this.suspectBefore[to] - this.suspectBefore[from],
+      rows: this.#wanted(from, to),
+      failed: this.#failedBefore[to] - this.#failedBefore[from],
+      suspect: this.#suspectBefore[to] - this.#suspectBefore[from],
     };
   }
 
   get failures(): number {
-    return this.failedBefore[this.rows];
+    return this.#failedBefore[this.rows];
   }
 
   setCollapsed(row: number, collapsed: boolean): void {
-    this.collapsed[row] = Number(collapsed);
-    this.rebuild();
+    this.#collapsed[row] = Number(collapsed);
+    this.#rebuild();
   }
 
   expandAll(): void {
-    this.collapsed.fill(0);
-    this.rebuild();
+    this.#collapsed.fill(0);
+    this.#rebuild();
   }
 
   /** Collapses everything below the roots' children. */
   collapseAll(): void {
-    for (let row = 0; row < this.rows; row++) this.collapsed[row] = Number(this.parent[row] >= 0);
-    this.rebuild();
+    for (let row = 0; row < this.rows; row++) this.#collapsed[row] = Number(this.parent[row] >= 0);
+    this.#rebuild();
   }
 
   /** Opens the row's ancestors; returns false for a row that the filter hides. */
   reveal(row: number): boolean {
-    if (this.wanted(row, this.end[row]) === 0) return false;
+    if (this.#wanted(row, this.end[row]) === 0) return false;
     if (this.place[row] < 0) {
-      for (let p = this.parent[row]; p >= 0; p = this.parent[p]) this.collapsed[p] = 0;
-      this.rebuild();
+      for (let p = this.parent[row]; p >= 0; p = this.parent[p]) this.#collapsed[p] = 0;
+      this.#rebuild();
     }
     return true;
   }
 
   /** Shows only the rows of `mask` and the ways to them; null shows all rows again. */
   filter(mask: Uint8Array | null): void {
-    if (mask && !this.collapsedBeforeFilter) {
-      this.collapsedBeforeFilter = this.collapsed;
-      this.collapsed = new Uint8Array(this.rows);
-    } else if (!mask && this.collapsedBeforeFilter) {
-      this.collapsed = this.collapsedBeforeFilter;
-      this.collapsedBeforeFilter = null;
+    if (mask && !this.#collapsedBeforeFilter) {
+      this.#collapsedBeforeFilter = this.#collapsed;
+      this.#collapsed = new Uint8Array(this.rows);
+    } else if (!mask && this.#collapsedBeforeFilter) {
+      this.#collapsed = this.#collapsedBeforeFilter;
+      this.#collapsedBeforeFilter = null;
     }
-    this.matchedBefore = mask && before(this.rows, (row) => mask[row] === 1);
-    this.rebuild();
+    this.#matchedBefore = mask && before(this.rows, (row) => mask[row] === 1);
+    this.#rebuild();
   }
 
   /** Takes over what was collapsed in another outline of the same session; `was` is the row there of each row here. */
   keep(before: Outline, was: Int32Array): void {
     const kept = (flags: Uint8Array) => Uint8Array.from(was, (row) => (row < 0 ? 0 : flags[row]));
-    this.collapsed = kept(before.collapsed);
-    this.collapsedBeforeFilter = before.collapsedBeforeFilter && kept(before.collapsedBeforeFilter);
-    this.rebuild();
+    this.#collapsed = kept(before.#collapsed);
+    this.#collapsedBeforeFilter = before.#collapsedBeforeFilter && kept(before.#collapsedBeforeFilter);
+    this.#rebuild();
   }
 
   /** The row itself, or the nearest around it that is shown; -1 when none is. */
@@ -168,25 +168,25 @@ export class Outline {
     return -1;
   }
 
-  private wanted(from: number, to: number): number {
-    return this.matchedBefore ? this.matchedBefore[to] - this.matchedBefore[from] : to - from;
+  #wanted(from: number, to: number): number {
+    return this.#matchedBefore ? this.#matchedBefore[to] - this.#matchedBefore[from] : to - from;
   }
 
-  private rebuild(): void {
+  #rebuild(): void {
     this.place.fill(-1);
     this.lastChild.fill(-1);
     let count = 0;
     for (let row = 0; row < this.rows; ) {
       const end = this.end[row];
-      if (this.wanted(row, end) === 0) {
+      if (this.#wanted(row, end) === 0) {
         row = end;
         continue;
       }
       this.shown[count] = row;
       this.place[row] = count;
       if (this.parent[row] >= 0) this.lastChild[this.parent[row]] = count;
-      const next = this.collapsed[row] ? end : row + 1;
-      this.rank[count] = this.rankOf(row, next);
+      const next = this.#collapsed[row] ? end : row + 1;
+      this.rank[count] = this.#rankOf(row, next);
       count += 1;
       row = next;
     }
@@ -194,9 +194,9 @@ export class Outline {
     this.version += 1;
   }
 
-  private rankOf(row: number, next: number): number {
-    if (this.failedBefore[next] > this.failedBefore[row]) return FAILED_RANK;
-    if (this.suspectBefore[next] > this.suspectBefore[row]) return SUSPECT_RANK;
+  #rankOf(row: number, next: number): number {
+    if (this.#failedBefore[next] > this.#failedBefore[row]) return FAILED_RANK;
+    if (this.#suspectBefore[next] > this.#suspectBefore[row]) return SUSPECT_RANK;
     return Math.min(this.importance[row], SUSPECT_RANK - 1);
   }
 }

@@ -5,11 +5,11 @@ const BLOCK = 128;
 const QUIET_MS = 50;
 
 export class Previews {
-  private readonly texts = new Map<number, string[]>();
-  private readonly asked = new Set<number>();
-  private readonly waiting = new Set<Unsubscribe>();
-  private wanted = new Set<number>();
-  private timer: ReturnType<typeof setTimeout> | undefined;
+  readonly #texts = new Map<number, string[]>();
+  readonly #asked = new Set<number>();
+  readonly #waiting = new Set<Unsubscribe>();
+  #wanted = new Set<number>();
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
     private readonly model: Model,
@@ -19,39 +19,39 @@ export class Previews {
 
   readonly of = (row: number): string => {
     const block = Math.floor(row / BLOCK);
-    if (!this.texts.has(block)) this.wanted.add(block);
-    return this.texts.get(block)?.[row % BLOCK] ?? "";
+    if (!this.#texts.has(block)) this.#wanted.add(block);
+    return this.#texts.get(block)?.[row % BLOCK] ?? "";
   };
 
   /** After a frame: asks for what the frame missed, once scrolling pauses. */
   request(): void {
-    const missing = [...this.wanted].filter((block) => !this.asked.has(block));
-    this.wanted = new Set();
-    clearTimeout(this.timer);
+    const missing = [...this.#wanted].filter((block) => !this.#asked.has(block));
+    this.#wanted = new Set();
+    clearTimeout(this.#timer);
     if (missing.length === 0) return;
-    this.timer = setTimeout(() => {
-      for (const block of missing) this.ask(block);
+    this.#timer = setTimeout(() => {
+      for (const block of missing) this.#ask(block);
     }, QUIET_MS);
   }
 
   close: Unsubscribe = () => {
-    clearTimeout(this.timer);
-    for (const stop of this.waiting) stop();
+    clearTimeout(this.#timer);
+    for (const stop of this.#waiting) stop();
   };
 
-  private ask(block: number): void {
+  #ask(block: number): void {
     const start = block * BLOCK;
-    this.asked.add(block);
+    this.#asked.add(block);
     const stop = this.model.ask(
       { type: "previews", start, stop: Math.min(start + BLOCK, this.rows) },
       (reply) => reply.start === start,
       (reply) => {
-        this.waiting.delete(stop);
-        this.texts.set(block, reply.texts);
+        this.#waiting.delete(stop);
+        this.#texts.set(block, reply.texts);
         this.arrived();
       },
-      () => this.asked.delete(block), // the next frame that shows it asks again
+      () => this.#asked.delete(block), // the next frame that shows it asks again
     );
-    this.waiting.add(stop);
+    this.#waiting.add(stop);
   }
 }

@@ -32,35 +32,35 @@ export class TreeView implements View {
   scene: Scene | null = null;
   protected readonly surface: Surface;
   protected picture: Picture | null = null;
-  private readonly reader = new Reader(this.element);
-  private anchor = 0;
-  private stop = new AbortController();
+  readonly #reader = new Reader(this.element);
+  #anchor = 0;
+  #stop = new AbortController();
 
   constructor(
     protected theme: Theme,
     protected readonly host: Host,
   ) {
     this.element.tabIndex = 0;
-    this.surface = new Surface(this.element, this.paint, () => {
+    this.surface = new Surface(this.element, this.#paint, () => {
       this.host.resized();
       this.measure();
     });
-    this.element.addEventListener("keydown", (event) => this.onKey(event));
-    this.element.addEventListener("focus", () => this.onFocus(this.element.matches(":focus-visible")));
-    this.element.addEventListener("blur", () => this.onFocus(false));
+    this.element.addEventListener("keydown", (event) => this.#onKey(event));
+    this.element.addEventListener("focus", () => this.#onFocus(this.element.matches(":focus-visible")));
+    this.element.addEventListener("blur", () => this.#onFocus(false));
   }
 
   show(columns: Columns, preview: (row: number) => string): void {
     const outline = new Outline(columns.parent, columns.flags, columns.importance);
     const scene = new Scene(columns, outline, this.viewport, preview, this.theme);
     this.scene = scene;
-    this.stop.abort();
-    this.stop = new AbortController();
-    followPointer(this.surface.element, this.stop.signal, {
+    this.#stop.abort();
+    this.#stop = new AbortController();
+    followPointer(this.surface.element, this.#stop.signal, {
       picture: () => this.picture as Picture,
-      pick: (row, event) => this.pick(row, event),
-      toggle: (row) => this.collapse(row, !scene.outline.isCollapsed(row)),
-      hover: (row, x, y) => this.hover(row, x, y),
+      pick: (row, event) => this.#pick(row, event),
+      toggle: (row) => this.#collapse(row, !scene.outline.isCollapsed(row)),
+      hover: (row, x, y) => this.#hover(row, x, y),
       moved: () => this.surface.invalidate(),
     });
     this.draw();
@@ -78,7 +78,7 @@ export class TreeView implements View {
     scene.selected = new Set([...scene.selected].map((row) => now[row]).filter((row) => row >= 0));
     scene.cursor = Math.max(0, now[scene.cursor] ?? 0);
     scene.hover = -1;
-    this.anchor = Math.max(0, now[this.anchor] ?? 0);
+    this.#anchor = Math.max(0, now[this.#anchor] ?? 0);
     this.measure();
     this.invalidate();
   }
@@ -129,7 +129,7 @@ export class TreeView implements View {
     if (known.length === scene.selected.size && known.every((row) => scene.selected.has(row))) return;
     scene.selected = new Set(known);
     const [first] = scene.selected;
-    if (first !== undefined) this.goTo(first);
+    if (first !== undefined) this.#goTo(first);
     this.chosen(known);
     this.invalidate();
   }
@@ -138,14 +138,14 @@ export class TreeView implements View {
     const { scene } = this;
     if (!scene) return;
     scene.outline.filter(mask?.length === scene.columns.rows ? mask : null);
-    this.changed();
+    this.#changed();
   }
 
   /** Changes what is shown, and keeps the row of the keyboard where it is as far as that goes. */
   change(how: (outline: Outline) => void): void {
     if (!this.scene) return;
     how(this.scene.outline);
-    this.changed();
+    this.#changed();
   }
 
   zoom(factor: number): void {
@@ -158,7 +158,7 @@ export class TreeView implements View {
 
   resetZoom(): void {
     this.picture?.usual();
-    if (this.scene) this.goTo(this.scene.cursor);
+    if (this.scene) this.#goTo(this.scene.cursor);
   }
 
   nextFailure(): void {
@@ -166,8 +166,8 @@ export class TreeView implements View {
     if (!scene) return;
     const row = scene.outline.nextFailure(scene.cursor);
     if (row < 0) return;
-    this.goTo(row);
-    this.choose([row], row);
+    this.#goTo(row);
+    this.#choose([row], row);
   }
 
   /** Where a row is on the page, or null when it is not in view. */
@@ -179,7 +179,7 @@ export class TreeView implements View {
   }
 
   close(): void {
-    this.stop.abort();
+    this.#stop.abort();
     this.surface.close();
   }
 
@@ -223,7 +223,7 @@ export class TreeView implements View {
     this.picture?.measure(this.surface.width, this.surface.height);
   }
 
-  private readonly paint = (context: CanvasRenderingContext2D, width: number, height: number): void => {
+  readonly #paint = (context: CanvasRenderingContext2D, width: number, height: number): void => {
     context.fillStyle = this.theme.background;
     context.fillRect(0, 0, width, height);
     if (!this.scene || !this.picture) return;
@@ -232,7 +232,7 @@ export class TreeView implements View {
     if (this.settled) this.host.painted();
   };
 
-  private hover(row: number, x: number, y: number): void {
+  #hover(row: number, x: number, y: number): void {
     const { scene } = this;
     if (!scene) return;
     this.surface.element.title = this.titleAt(x, y) || (row < 0 ? "" : describe(scene, row));
@@ -241,7 +241,7 @@ export class TreeView implements View {
     this.invalidate();
   }
 
-  private changed(): void {
+  #changed(): void {
     const { scene } = this;
     if (!scene) return;
     const { outline } = scene;
@@ -250,66 +250,66 @@ export class TreeView implements View {
       scene.cursor = outline.parent[scene.cursor];
     if (outline.place[scene.cursor] < 0) scene.cursor = outline.shown[0];
     if (scene.selected.has(scene.cursor)) this.picture?.reveal(scene.cursor);
-    this.reader.read(scene);
+    this.#reader.read(scene);
     this.invalidate();
   }
 
-  private goTo(row: number): void {
+  #goTo(row: number): void {
     const { scene } = this;
     if (!scene?.outline.reveal(row)) return;
     scene.cursor = row;
     this.measure();
     this.picture?.reveal(row);
-    this.reader.read(scene);
+    this.#reader.read(scene);
     this.invalidate();
   }
 
-  private collapse(row: number, collapsed: boolean): void {
+  #collapse(row: number, collapsed: boolean): void {
     this.change((outline) => outline.setCollapsed(row, collapsed && outline.hasChildren(row)));
   }
 
-  private pick(row: number, event: MouseEvent): void {
+  #pick(row: number, event: MouseEvent): void {
     this.element.focus({ preventScroll: true });
-    if (event.shiftKey) this.choose(this.between(this.anchor, row), row);
-    else if (event.ctrlKey || event.metaKey) this.choose(this.toggled(row), row);
-    else this.choose([row], row);
-    if (!event.shiftKey) this.anchor = row;
+    if (event.shiftKey) this.#choose(this.#between(this.#anchor, row), row);
+    else if (event.ctrlKey || event.metaKey) this.#choose(this.#toggled(row), row);
+    else this.#choose([row], row);
+    if (!event.shiftKey) this.#anchor = row;
     if (!event.shiftKey && !event.ctrlKey && !event.metaKey) this.host.inspect(row);
   }
 
   /** The user's choice: told to the host, unlike what `select` is told by it. */
-  private choose(rows: number[], cursor: number): void {
+  #choose(rows: number[], cursor: number): void {
     const { scene } = this;
     if (!scene) return;
     scene.selected = new Set(rows);
     scene.cursor = cursor;
-    this.reader.read(scene);
+    this.#reader.read(scene);
     this.invalidate();
     this.chosen(rows);
     this.host.selected(rows);
   }
 
-  private between(one: number, other: number): number[] {
+  #between(one: number, other: number): number[] {
     const outline = this.scene?.outline;
     if (!outline) return [];
     const places = [outline.place[one], outline.place[other]].sort((a, b) => a - b);
     return Array.from(outline.shown.subarray(Math.max(0, places[0]), places[1] + 1));
   }
 
-  private toggled(row: number): number[] {
+  #toggled(row: number): number[] {
     const selected = new Set(this.scene?.selected);
     if (!selected.delete(row)) selected.add(row);
     return [...selected];
   }
 
-  private onKey(event: KeyboardEvent): void {
+  #onKey(event: KeyboardEvent): void {
     const { scene, host } = this;
     if (!scene) return;
     const { outline } = scene;
     const walk = (row: number, extend: boolean) => {
-      this.goTo(row);
-      if (!extend) this.anchor = row;
-      this.choose(extend ? this.between(this.anchor, row) : [row], row);
+      this.#goTo(row);
+      if (!extend) this.#anchor = row;
+      this.#choose(extend ? this.#between(this.#anchor, row) : [row], row);
     };
     const plain = !event.ctrlKey && !event.metaKey && !event.altKey;
     const row = plain && this.picture ? this.picture.walk(event.key, scene.cursor) : -1;
@@ -319,9 +319,9 @@ export class TreeView implements View {
       (plain && this.typed(event.key)) ||
       press(event, outline, scene.cursor, this.picture?.page ?? 1, {
         walk: (place, extend) => walk(outline.shown[place], extend),
-        collapse: (row, collapsed) => this.collapse(row, collapsed),
+        collapse: (row, collapsed) => this.#collapse(row, collapsed),
         inspect: (row) => {
-          this.choose([row], row);
+          this.#choose([row], row);
           host.inspect(row);
         },
         focusFilter: host.focusFilter,
@@ -331,15 +331,15 @@ export class TreeView implements View {
         resetZoom: () => this.resetZoom(),
       });
     if (!used) return;
-    this.onFocus(true);
+    this.#onFocus(true);
     event.preventDefault();
     event.stopPropagation();
   }
 
-  private onFocus(focused: boolean): void {
+  #onFocus(focused: boolean): void {
     if (!this.scene) return;
     this.scene.focused = focused;
-    this.reader.read(this.scene);
+    this.#reader.read(this.scene);
     this.invalidate();
   }
 }

@@ -14,7 +14,7 @@ export interface Around {
 
 export class WhyPanel {
   readonly element = element("div", "pp-panel");
-  private card: Card | null = null;
+  #card: Card | null = null;
 
   constructor(private readonly around: Around) {
     this.element.hidden = true;
@@ -31,7 +31,7 @@ export class WhyPanel {
 
   /** Asks why the run went wrong or, of one step, what led to it. */
   ask(row?: number): void {
-    const card = this.made();
+    const card = this.#made();
     this.element.hidden = false;
     card.ask(this.around.model, row, () => this.hide());
     card.focus();
@@ -39,25 +39,25 @@ export class WhyPanel {
   }
 
   hide(): void {
-    this.card?.cancel();
+    this.#card?.cancel();
     this.element.hidden = true;
     this.around.opened(false);
   }
 
   select(rows: readonly number[]): void {
-    this.card?.select(rows);
+    this.#card?.select(rows);
   }
 
-  close: Unsubscribe = () => this.card?.cancel();
+  close: Unsubscribe = () => this.#card?.cancel();
 
-  private made(): Card {
-    if (this.card) return this.card;
+  #made(): Card {
+    if (this.#card) return this.#card;
     const { select, inspect } = this.around;
-    this.card = new Card({ select, inspect });
+    this.#card = new Card({ select, inspect });
     this.element.append(
       button("✕", "Close (Escape)", () => this.hide(), "pp-close"),
-      this.card.element,
+      this.#card.element,
     );
-    return this.card;
+    return this.#card;
   }
 }
