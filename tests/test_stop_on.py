@@ -142,6 +142,16 @@ def test_init_holds_for_every_run_and_for_those_that_are_open() -> None:
     assert pp.sessions().status.tolist() == ["completed", "failed", "completed"]
 
 
+def test_watching_ends_the_runs_of_this_kernel_if_it_is_asked_to() -> None:
+    circle(times=9)
+    view = pp.live(stop_on=["loop"])
+    with pytest.raises(pp.LoopDetected, match=LOOP):
+        circle()
+    view.close()
+    with pytest.raises(ValueError, match="stop_on is"):
+        pp.live(stop_on="boredom")
+
+
 def test_an_agent_inside_another_is_stopped_and_the_next_one_is_not() -> None:
     @pp.trace(stop_on="loop")
     def agent(query: str, times: int) -> str:

@@ -69,6 +69,16 @@ def _warn_once() -> None:
     )  # fmt: skip
 
 
+def stop_runs_on(stop_on: limits.StopOn) -> None:
+    """Stop the runs of this process for more than `init` said: those that are open, and those that begin.
+
+    Raises:
+        ValueError: for what is no such reason, and for a cost that has no limit.
+    """
+    held = context.limits
+    _allow(context.stopping_on(held, limits.reasons(stop_on, held.max_cost_usd if held else None)))
+
+
 def _allow(allowed: context.Limits | None) -> None:
     """Let every run do so much, those that are open too."""
     if allowed != context.limits:

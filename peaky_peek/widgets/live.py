@@ -7,16 +7,19 @@ import sqlite3
 import threading
 import time
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from peaky_peek import ids, store
-from peaky_peek.capture import faults, watching
+from peaky_peek.capture import control, faults, watching
 from peaky_peek.errors import PeekError, QueryError, StoreLocked
 from peaky_peek.widgets import _filter, _live, _live_wire, _wire
 from peaky_peek.widgets._live import Following, News
 from peaky_peek.widgets.tree import DecisionTree
+
+if TYPE_CHECKING:
+    from peaky_peek.capture.limits import StopOn
 
 _PAUSE, _IDLE = 0.1, 0.25
 """Seconds between two looks at the store: while a run goes on, and while none does."""
@@ -279,8 +282,14 @@ class _Part:
 
 
 def live(
-    session: Any = None, *, filter: _filter.Filter = "", height: int = 480, expanded: bool = True, linked: bool = True  # noqa: A002
-) -> LiveView:  # fmt: skip
+    session: Any = None,
+    *,
+    stop_on: StopOn = None,
+    filter: _filter.Filter = "",  # noqa: A002
+    height: int = 480,
+    expanded: bool = True,
+    linked: bool = True,
+) -> LiveView:
     """Return a view that follows a run while it goes on, of this kernel or of another process.
 
     Without a session it follows the newest run that is under way, waits for one while there is none, and goes over to
@@ -288,6 +297,7 @@ def live(
 
     Args:
         session: a session reference; it is followed whatever else runs.
+        stop_on: "loop", "cost" or a list of them: what ends the runs of this kernel from now on, as in `pp.init`.
         filter: a query, a boolean mask or a function, as in `LiveView.filter`.
         height: of the drawing, in pixels.
         expanded: whether to show more than the headline, which expands in place.
@@ -296,7 +306,10 @@ def live(
     Raises:
         SessionNotFound: if the reference names no session.
         QueryError: if the filter cannot be read.
+        ValueError: for what a run cannot be stopped on.
     """
+    if stop_on:
+        control.stop_runs_on(stop_on)
     return LiveView(session, filter=filter, height=height, expanded=expanded, linked=linked)
 
 
