@@ -139,6 +139,7 @@ def test_what_python_selects_is_brought_into_view_of_a_timeline_that_is_zoomed(
     line = show(page, session, tmp_path)
     page.locator("[role=listbox]").focus()
     page.keyboard.press("Home")
+    until(page, lambda: line.selected)  # or it would come after what Python selects
     for _ in range(12):
         page.keyboard.press("+")
     last = line._recording.steps.index[-1]
