@@ -18,6 +18,7 @@ from peaky_peek.analysis.trace import Trace, read
 from peaky_peek.errors import EventNotFound
 from peaky_peek.events import Event
 from peaky_peek.store import dtypes
+from peaky_peek.store.bulk import without_collection
 from peaky_peek.store.sessions import resolve, resolve_many
 
 if TYPE_CHECKING:
@@ -98,6 +99,11 @@ def diagnose(db: Database, session_id: str, event_id: str | None = None) -> Diag
     Raises:
         EventNotFound: if the session has no such event.
     """
+    with without_collection():
+        return _diagnose(db, session_id, event_id)
+
+
+def _diagnose(db: Database, session_id: str, event_id: str | None) -> Diagnosis:
     trace = read(db, session_id)
     evident = [*silent_tools(trace), *bypasses(trace), *loops(trace)]
     if event_id is None:

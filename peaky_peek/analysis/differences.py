@@ -9,16 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rapidfuzz import fuzz
 
+from peaky_peek.analysis import contents
 from peaky_peek.analysis.alignment import Pair, align
 from peaky_peek.analysis.changes import Change, changes
 from peaky_peek.analysis.contents import Content, Run, comparable
 from peaky_peek.store import dtypes
+from peaky_peek.store.bulk import without_collection
 from peaky_peek.store.columns import MISSING
 from peaky_peek.values import texts_in, values_in
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+
+    from peaky_peek.store.database import Database
 
 Place = tuple[int | None, int | None]
 
@@ -30,6 +34,18 @@ _REPEATS = 16
 """Steps back in which a repeated one is looked for."""
 _SAME_MEANING = 60.0
 """How alike two texts with the same values in them must be, of 100, to be the same in other words."""
+
+
+def told_apart(db: Database, a: str, b: str) -> Differences:
+    """Return what is different between two sessions, given their ids.
+
+    Args:
+        db: the store that both are in.
+        a: one session.
+        b: the other.
+    """
+    with without_collection():
+        return Differences(contents.read(db, a), contents.read(db, b))
 
 
 class Differences:

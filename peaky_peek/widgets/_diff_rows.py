@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 
 from peaky_peek import steps as stepping
-from peaky_peek.analysis import contents
 from peaky_peek.analysis.changes import Change, changes
 from peaky_peek.analysis.comparison import comparison
-from peaky_peek.analysis.differences import SETS_OUT, Differences
+from peaky_peek.analysis.differences import SETS_OUT, told_apart
 from peaky_peek.analysis.divergence import Divergence, choice, first_divergence
 from peaky_peek.errors import StoreLocked
 from peaky_peek.store import dtypes, reader, sessions
@@ -50,7 +49,7 @@ class DiffRows(Recording):
         ids = [sessions.resolve(ref, db) for ref in (a, b)] if known or not (a is b is None) else ["", ""]
         self.sessions = [reader.read_session(db, one) for one in ids if one]
         self.session = self.sessions[1] if self.sessions else None
-        self.found = Differences(*(contents.read(db, one) for one in ids))
+        self.found = told_apart(db, *ids)
         self.frame = self.found.frame()
         self.steps = self._merged()
         of_both = (self.frame["a_id"], self.frame["b_id"], self._closers(0), self._closers(1))

@@ -10,7 +10,7 @@ from pathlib import Path
 from peaky_peek import store
 from peaky_peek.analysis import contents
 from peaky_peek.analysis.alignment import align
-from peaky_peek.analysis.differences import Differences
+from peaky_peek.analysis.differences import Differences, told_apart
 from peaky_peek.analysis.divergence import first_divergence, first_row, step_of_each
 from peaky_peek.events import AgentStart, LLMRequest, LLMResponse, ToolCall, ToolResult
 from peaky_peek.store import Database
@@ -61,7 +61,7 @@ def _speed(db: Database) -> Iterator[Row]:
     aligning = cpu(lambda: align(*runs))
 
     def whole() -> None:
-        table = Differences(*(contents.read(db, name) for name in "ab"))
+        table = told_apart(db, "a", "b")
         table.frame()
         first_divergence(db, table)
 
